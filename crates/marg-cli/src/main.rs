@@ -1,0 +1,2 @@
+//! The program `marg`.
+fn main() {}
