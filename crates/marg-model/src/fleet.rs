@@ -1,0 +1,142 @@
+//! The blueprint's hosts bound to real machines.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use crate::blueprint::{Blueprint, Host};
+
+/// A blueprint whose hosts have machines, or will have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fleet {
+    /// What it realises.
+    pub blueprint: Blueprint,
+    /// Machine of every host, by the host's name.
+    pub machines: BTreeMap<String, Machine>,
+    /// The public entry address.
+    pub entry: Address,
+}
+
+/// A machine behind a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Droplet id; `None` before it is created.
+    pub droplet: Option<u64>,
+    /// The droplet's own public address.
+    pub public: Address,
+    /// Its address in the VPC.
+    pub private: Address,
+    /// Memory of its size, in MiB.
+    pub memory_mib: u64,
+    /// Virtual processors of its size.
+    pub vcpus: u32,
+    /// Disk, in GiB.
+    pub disk_gib: u64,
+}
+
+/// An address that may not exist before the machine does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A known address.
+    Known(Ipv4Addr),
+    /// Known once this has been created; shown in plans.
+    Pending(String),
+}
+
+impl Address {
+    /// The address, if it is known.
+    pub fn known(&self) -> Option<Ipv4Addr> {
+        match self {
+            Address::Known(address) => Some(*address),
+            Address::Pending(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Known(address) => address.fmt(f),
+            Address::Pending(what) => write!(f, "<{what}>"),
+        }
+    }
+}
+
+impl Fleet {
+    /// A fleet in which nothing exists yet: addresses are pending, memory is read from the size
+    /// slugs. For planning without a cloud.
+    pub fn pending(blueprint: &Blueprint) -> Fleet {
+        let machines = blueprint
+            .hosts
+            .iter()
+            .map(|host| (host.name.clone(), Machine::pending(host)))
+            .collect();
+        Fleet {
+            blueprint: blueprint.clone(),
+            machines,
+            entry: Address::Pending("entry address".to_owned()),
+        }
+    }
+
+    /// Hosts with their machines, in the blueprint's order.
+    pub fn hosts(&self) -> impl Iterator<Item = (&Host, &Machine)> {
+        self.blueprint
+            .hosts
+            .iter()
+            .filter_map(|host| self.machines.get(&host.name).map(|machine| (host, machine)))
+    }
+
+    /// Hosts of a role with their machines.
+    pub fn with_role<'a>(&'a self, role: &'a str) -> impl Iterator<Item = (&'a Host, &'a Machine)> {
+        self.hosts().filter(move |(host, _)| host.has_role(role))
+    }
+
+    /// The machine of a host.
+    pub fn machine(&self, host: &str) -> Option<&Machine> {
+        self.machines.get(host)
+    }
+}
+
+impl Machine {
+    /// A machine that does not exist yet, with what its size slug says.
+    pub fn pending(host: &Host) -> Machine {
+        let (vcpus, memory_mib) = slug_capacity(&host.size).unwrap_or((1, 1024));
+        Machine {
+            droplet: None,
+            public: Address::Pending(format!("{}'s public address", host.name)),
+            private: Address::Pending(format!("{}'s private address", host.name)),
+            memory_mib,
+            vcpus,
+            disk_gib: 0,
+        }
+    }
+}
+
+/// Processors and memory in MiB as a slug such as `s-2vcpu-4gb` or `s-1vcpu-512mb-10gb` says.
+fn slug_capacity(slug: &str) -> Option<(u32, u64)> {
+    let mut parts = slug.split('-').skip(1);
+    let vcpus = parts.next()?.strip_suffix("vcpu")?.parse().ok()?;
+    let memory = parts.next()?;
+    let mib = match memory.strip_suffix("mb") {
+        Some(mb) => mb.parse().ok()?,
+        None => memory.strip_suffix("gb")?.parse::<u64>().ok()? * 1024,
+    };
+    Some((vcpus, mib))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_slug_tells_processors_and_memory() {
+        for (slug, expected) in [
+            ("s-1vcpu-512mb-10gb", Some((1, 512))),
+            ("s-2vcpu-4gb", Some((2, 4096))),
+            ("s-1vcpu-1gb-amd", Some((1, 1024))),
+            ("c-2", None),
+        ] {
+            assert_eq!(slug_capacity(slug), expected, "{slug}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What the operator writes: `inventories/*.toml`.
+
+use std::collections::BTreeMap;
+
+use crate::schema::SettingValue;
+
+/// One environment, as its operator wrote it. Built by [`crate::parse::inventory`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inventory {
+    /// Name, place and domain.
+    pub environment: Environment,
+    /// Applications in the order of the file.
+    pub apps: Vec<App>,
+    /// Databases to create; every app's own database is among them.
+    pub databases: Vec<Database>,
+    /// Database users and what they may use.
+    pub database_users: Vec<DatabaseUser>,
+    /// Variables that every application shares.
+    pub env: Env,
+    /// Settings of roles, for every host: role → setting → value.
+    pub settings: Settings,
+    /// Overrides per group: counts, sizes, settings, variables.
+    pub groups: BTreeMap<String, GroupOverride>,
+    /// Overrides per host.
+    pub hosts: BTreeMap<String, HostOverride>,
+}
+
+/// Name, place and domain of an environment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Environment {
+    /// Lower-case letters, digits and dashes; part of every tag and droplet name.
+    pub name: String,
+    /// Phase that is meant when no `--phase` is given.
+    pub phase: Option<u8>,
+    /// DigitalOcean region slug.
+    pub region: String,
+    /// Image slug of every host that says nothing else.
+    pub image: String,
+    /// Public domain, for example `marg.test`.
+    pub domain: String,
+    /// Domain of the names that only the hosts know: `redis.<internal_domain>`.
+    pub internal_domain: String,
+    /// Networks that may reach port 22.
+    pub ssh_from: Vec<String>,
+    /// Private network of the VPC, for example `10.20.0.0/20`; DigitalOcean chooses when absent.
+    pub vpc_range: Option<String>,
+}
+
+/// Role → setting → value.
+pub type Settings = BTreeMap<String, BTreeMap<String, SettingValue>>;
+
+/// Variables of an application's `.env`, by name.
+pub type Env = BTreeMap<String, EnvValue>;
+
+/// A variable's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvValue {
+    /// The text itself.
+    Text(String),
+    /// `{ secret = "name" }`: looked up in the environment's secrets.
+    Secret(String),
+}
+
+/// One Laravel application.
+#[derive(Clone, Debug, PartialEq)]
+pub struct App {
+    /// Name in the inventory, for example `flow.marg`.
+    pub name: String,
+    /// Git repository: a URL or a path relative to the inventory file.
+    pub repository: String,
+    /// Folder of the application inside the repository; empty for its root.
+    pub path: String,
+    /// Branch, tag or commit that is deployed when no `--ref` is given.
+    pub reference: String,
+    /// Host names that lead to the application; the first one is its `APP_URL`.
+    pub hostnames: Vec<String>,
+    /// The application's own database.
+    pub database: String,
+    /// User of the database.
+    pub database_user: String,
+    /// Queue of its own; never shared with another application.
+    pub queue: String,
+    /// Worker processes per worker host.
+    pub workers: u16,
+    /// Whether `artisan schedule:run` runs each minute (on one host of the fleet).
+    pub schedule: bool,
+    /// Path that answers 2xx when the application can serve.
+    pub health: String,
+    /// Commands that build a release, after `composer install`.
+    pub build: Vec<String>,
+    /// Largest upload, for example `20M`.
+    pub upload_limit: String,
+    /// Certificate and key on the host; HTTPS, redirect and HSTS are on when set.
+    pub tls: Option<Tls>,
+    /// Releases that are kept, the live one included.
+    pub keep_releases: u16,
+    /// Variables of this application alone.
+    pub env: Env,
+}
+
+impl App {
+    /// Name for unix users, pools, units and files: `flow.marg` → `flow-marg`.
+    pub fn slug(&self) -> String {
+        self.name.replace(['.', '_'], "-")
+    }
+
+    /// Folder on the hosts, without a slash at the end.
+    pub fn root(&self) -> String {
+        format!("/var/www/{}", self.name)
+    }
+}
+
+/// Certificate and key files on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Path of the certificate chain.
+    pub certificate: String,
+    /// Path of the private key.
+    pub key: String,
+}
+
+/// A database to create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// Name, exactly as in SQL.
+    pub name: String,
+    /// Character set, `utf8mb4` unless told otherwise.
+    pub charset: String,
+    /// Collation, `utf8mb4_unicode_ci` unless told otherwise.
+    pub collation: String,
+}
+
+/// A database user and the databases that it may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseUser {
+    /// Name, exactly as in SQL. Its password is the secret `db_password_<name>`.
+    pub name: String,
+    /// Databases on which it has all privileges.
+    pub databases: Vec<String>,
+}
+
+/// What an inventory changes in a phase's group.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupOverride {
+    /// Number of hosts.
+    pub count: Option<u16>,
+    /// Size slug.
+    pub size: Option<String>,
+    /// Image slug.
+    pub image: Option<String>,
+    /// Settings of roles.
+    pub settings: Settings,
+    /// Variables of the applications on these hosts.
+    pub env: Env,
+}
+
+/// What an inventory changes for one host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostOverride {
+    /// Size slug.
+    pub size: Option<String>,
+    /// Image slug.
+    pub image: Option<String>,
+    /// Settings of roles.
+    pub settings: Settings,
+    /// Variables of the applications on this host.
+    pub env: Env,
+}

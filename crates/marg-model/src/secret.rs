@@ -1,0 +1,102 @@
+//! A string that cannot be printed by accident.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// A secret value. It has no `Display` and no `Serialize`; `Debug` prints a placeholder, so a
+/// secret can only leave through [`Secret::expose`], which is easy to search for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes ownership of the value; the memory is wiped when the secret is dropped.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(Zeroizing::new(value.into()))
+    }
+
+    /// The value itself. Every caller is a place where a secret may leave the program.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// How a secret that nobody has set yet is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretKind {
+    /// 32 characters of `[A-Za-z0-9]`: safe in every configuration format.
+    Password,
+    /// Laravel's `APP_KEY`: `base64:` and 32 random bytes.
+    AppKey,
+    /// Chosen by the operator; marg never invents it.
+    Given,
+}
+
+/// A secret that an environment needs, by its name in `secrets.toml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretSpec {
+    /// Key in `secrets.toml`, for example `redis_password`.
+    pub name: String,
+    /// How it is made when it is missing.
+    pub kind: SecretKind,
+}
+
+/// The secrets of one environment, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(BTreeMap<String, Secret>);
+
+impl Secrets {
+    /// The secret of that name, if there is one.
+    pub fn get(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name)
+    }
+
+    /// Adds or replaces a secret.
+    pub fn insert(&mut self, name: impl Into<String>, value: Secret) {
+        self.0.insert(name.into(), value);
+    }
+
+    /// All names and values, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Replaces every secret that occurs in `text` by `•••`: the last line of defence for
+    /// output of commands that marg did not write.
+    pub fn redact(&self, text: &str) -> String {
+        let mut clean = text.to_owned();
+        for value in self.0.values().map(Secret::expose) {
+            // Very short values would also blank out innocent text.
+            if value.len() >= 6 && clean.contains(value) {
+                clean = clean.replace(value, "•••");
+            }
+        }
+        clean
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_never_shows_the_value() {
+        let mut secrets = Secrets::default();
+        secrets.insert("redis_password", Secret::new("canary-1234"));
+        assert!(!format!("{secrets:?}").contains("canary"));
+    }
+
+    #[test]
+    fn redact_blanks_every_occurrence() {
+        let mut secrets = Secrets::default();
+        secrets.insert("a", Secret::new("canary-1234"));
+        assert_eq!(secrets.redact("x canary-1234 y canary-1234"), "x ••• y •••");
+    }
+}
