@@ -1,1 +1,25 @@
-//! See the crate's description; the rooms are explained in `book/src/architecture.md`.
+//! Resources: one thing on a host in its desired state. Each kind is one file that holds its
+//! desired state, its probe, its parser, its difference and its commands, side by side.
+//! Everything here is pure: text in, text out.
+//!
+//! Adding a kind: a file in `kinds/` and one line in `kinds/mod.rs`.
+
+pub mod answer;
+pub mod change;
+pub mod kind;
+pub mod kinds;
+pub mod plan;
+pub mod quote;
+pub mod role;
+pub mod script;
+
+pub use answer::{Answer, Facts, Misread};
+pub use change::{
+    Action, Change, Guarded, Install, Notice, OwedAction, Place, Status, TextDiff, Validator,
+    Verdict, Work,
+};
+pub use kind::{Before, Kind, Notify, Resource};
+pub use plan::{HostPlan, PlannedChange, Step, plan, plan_fresh};
+pub use quote::quote;
+pub use role::{Check, Context, Opening, Peer, Role, RoleError};
+pub use script::{PRELUDE, Shell, apply_script, probe_script};

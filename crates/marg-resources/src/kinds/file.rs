@@ -1,0 +1,345 @@
+//! `file`: a regular file with its content, mode and owner, or its absence.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use marg_model::Secret;
+use sha2::{Digest, Sha256};
+
+use crate::answer::Misread;
+use crate::change::{Action, Change, Place, TextDiff, Validator, Verdict, Work};
+use crate::kind::{Before, Kind};
+use crate::quote::{quote, quote_all};
+use crate::script::Shell;
+
+/// A regular file. Owned by root and readable by all unless told otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct File {
+    path: String,
+    content: Option<Content>,
+    mode: u32,
+    owner: String,
+    group: String,
+    validator: Option<Validator>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Content {
+    Open(String),
+    Secret(Secret),
+}
+
+/// What a host says of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileSeen {
+    /// Nothing is there.
+    Missing,
+    /// Something that is not a regular file.
+    Other(String),
+    /// A regular file.
+    Present {
+        /// Permission bits.
+        mode: u32,
+        /// Owner's name.
+        owner: String,
+        /// Group's name.
+        group: String,
+        /// Whether its content has the desired checksum.
+        same: bool,
+        /// Its content, if it differs, is small and not secret.
+        content: Option<String>,
+    },
+}
+
+impl File {
+    /// A file with that content.
+    pub fn new(path: impl Into<String>, content: impl Into<String>) -> Self {
+        Self::with(path, Some(Content::Open(content.into())), 0o644)
+    }
+
+    /// A file whose content is never shown; readable by its owner only.
+    pub fn secret(path: impl Into<String>, content: Secret) -> Self {
+        Self::with(path, Some(Content::Secret(content)), 0o600)
+    }
+
+    /// The file does not exist.
+    pub fn absent(path: impl Into<String>) -> Self {
+        Self::with(path, None, 0o644)
+    }
+
+    fn with(path: impl Into<String>, content: Option<Content>, mode: u32) -> Self {
+        let (owner, group) = ("root".to_owned(), "root".to_owned());
+        Self { path: path.into(), content, mode, owner, group, validator: None }
+    }
+
+    /// Permission bits, for example `0o640`.
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Owner and group.
+    #[must_use]
+    pub fn owner(mut self, owner: impl Into<String>, group: impl Into<String>) -> Self {
+        self.owner = owner.into();
+        self.group = group.into();
+        self
+    }
+
+    /// The program that must accept the new state before it goes live. Paths below `/etc` only.
+    #[must_use]
+    pub fn validate(mut self, validator: Validator) -> Self {
+        self.validator = Some(validator);
+        self
+    }
+
+    fn text(&self) -> Option<&str> {
+        self.content.as_ref().map(|content| match content {
+            Content::Open(text) => text.as_str(),
+            Content::Secret(secret) => secret.expose(),
+        })
+    }
+
+    fn is_secret(&self) -> bool {
+        matches!(self.content, Some(Content::Secret(_)))
+    }
+
+    fn checksum(&self) -> String {
+        let digest = Sha256::digest(self.text().unwrap_or_default());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn place(&self, stage: Shell, commit: String) -> Work {
+        Work::Place(Place { validator: self.validator.clone(), stage, commit })
+    }
+
+    fn write(&self) -> Work {
+        let (path, encoded) = (quote(&self.path), STANDARD.encode(self.text().unwrap_or_default()));
+        let head = format!(
+            "stage_file {path} {:04o} {} {} <<'MARG_CONTENT'\n",
+            self.mode,
+            quote(&self.owner),
+            quote(&self.group)
+        );
+        let body = if self.is_secret() {
+            Shell::new(head).secret(Secret::new(encoded))
+        } else {
+            Shell::new(head).text(wrap(&encoded))
+        };
+        self.place(body.text("\nMARG_CONTENT"), format!("land {path}"))
+    }
+
+    fn remove(&self) -> Work {
+        let path = quote(&self.path);
+        self.place(Shell::new(format!("stage_absent {path}")), format!("rm -f -- {path}"))
+    }
+
+    fn change(&self, action: Action, summary: String, old: Option<String>, differs: bool) -> Verdict {
+        let diff = match &self.content {
+            Some(Content::Open(new)) if differs => Some(TextDiff { old, new: new.clone() }),
+            _ => None,
+        };
+        Verdict::Will(Change { action, summary, diff, work: self.write() })
+    }
+}
+
+/// Lines of a length that terminals and reviewers like.
+fn wrap(encoded: &str) -> String {
+    let mut lines = String::new();
+    for (index, c) in encoded.chars().enumerate() {
+        if index > 0 && index % 76 == 0 {
+            lines.push('\n');
+        }
+        lines.push(c);
+    }
+    lines
+}
+
+impl Kind for File {
+    const NAME: &'static str = "file";
+    type Seen = FileSeen;
+
+    fn id(&self) -> String {
+        self.path.clone()
+    }
+
+    fn probe(all: &[&Self]) -> String {
+        let paths = quote_all(all.iter().map(|file| &file.path));
+        let sums: String =
+            all.iter().map(|file| format!("{}  {}\n", file.checksum(), file.path)).collect();
+        let secrets: Vec<String> = all
+            .iter()
+            .filter(|file| file.is_secret() || file.content.is_none())
+            .map(|file| quote(&file.path))
+            .collect();
+        // A secret's content never travels to be compared; its checksum is enough.
+        let hidden = if secrets.is_empty() { "''".to_owned() } else { secrets.join("|") };
+        format!(
+            "stat -c 's %a %U %G %F|%n' -- {paths} 2>/dev/null
+sha256sum -c 2>/dev/null <<'MARG_SUMS' | while IFS= read -r line; do
+{sums}MARG_SUMS
+  case $line in
+    *': OK') echo \"ok ${{line%: OK}}\" ;;
+    *': FAILED'*) path=${{line%: FAILED*}}; echo \"differs $path\"
+      case $path in {hidden}) continue ;; esac
+      if [ -f \"$path\" ] && [ \"$(stat -Lc %s -- \"$path\")\" -lt 65536 ]; then
+        printf 'content %s %s\\n' \"$(base64 -w0 < \"$path\")\" \"$path\"
+      fi ;;
+    *) echo \"$line\" ;;
+  esac
+done"
+        )
+    }
+
+    fn read(all: &[&Self], lines: &[String]) -> Result<Vec<FileSeen>, Misread> {
+        let mut answers: BTreeMap<&str, PathAnswer> = BTreeMap::new();
+        for line in lines {
+            let (word, rest) = line.split_once(' ').ok_or_else(|| Self::misread(line))?;
+            match word {
+                "s" => {
+                    let (stat, path) = rest.split_once('|').ok_or_else(|| Self::misread(line))?;
+                    answers.entry(path).or_default().stat = Some(stat);
+                }
+                "ok" => answers.entry(rest).or_default().same = Some(true),
+                "differs" => answers.entry(rest).or_default().same = Some(false),
+                "content" => {
+                    let (encoded, path) = rest.split_once(' ').ok_or_else(|| Self::misread(line))?;
+                    answers.entry(path).or_default().content = Some(encoded);
+                }
+                _ => return Err(Self::misread(line)),
+            }
+        }
+        all.iter()
+            .map(|file| answers.remove(file.path.as_str()).unwrap_or_default().seen(&file.path))
+            .collect()
+    }
+
+    fn fresh(&self) -> FileSeen {
+        FileSeen::Missing
+    }
+
+    fn diff(&self, seen: &FileSeen, _before: &Before) -> Verdict {
+        if self.content.is_none() {
+            return match seen {
+                FileSeen::Missing => Verdict::Converged,
+                _ => Verdict::Will(Change {
+                    action: Action::Delete,
+                    summary: "remove".to_owned(),
+                    diff: None,
+                    work: self.remove(),
+                }),
+            };
+        }
+        match seen {
+            FileSeen::Missing => self.change(Action::Create, "create".to_owned(), None, true),
+            FileSeen::Other(what) => {
+                self.change(Action::Update, format!("replace a {what} by a file"), None, true)
+            }
+            FileSeen::Present { mode, owner, group, same, content } => {
+                let mut reasons = Vec::new();
+                if !same {
+                    reasons.push("content".to_owned());
+                }
+                if *mode != self.mode {
+                    reasons.push(format!("mode {mode:04o} → {:04o}", self.mode));
+                }
+                if (owner, group) != (&self.owner, &self.group) {
+                    reasons.push(format!("owner {owner}:{group} → {}:{}", self.owner, self.group));
+                }
+                if reasons.is_empty() {
+                    return Verdict::Converged;
+                }
+                self.change(Action::Update, reasons.join(", "), content.clone(), !same)
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct PathAnswer<'a> {
+    stat: Option<&'a str>,
+    same: Option<bool>,
+    content: Option<&'a str>,
+}
+
+impl PathAnswer<'_> {
+    fn seen(self, path: &str) -> Result<FileSeen, Misread> {
+        let misread = |what: &str| File::misread(format!("{what} of {path}"));
+        let Some(stat) = self.stat else {
+            return Ok(FileSeen::Missing);
+        };
+        let mut words = stat.splitn(4, ' ');
+        let (Some(mode), Some(owner), Some(group), Some(kind)) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(misread("stat"));
+        };
+        if !kind.starts_with("regular") {
+            return Ok(FileSeen::Other(kind.to_owned()));
+        }
+        let content = self.content.map(|encoded| STANDARD.decode(encoded)).transpose();
+        Ok(FileSeen::Present {
+            mode: u32::from_str_radix(mode, 8).map_err(|_| misread("mode"))?,
+            owner: owner.to_owned(),
+            group: group.to_owned(),
+            same: self.same.ok_or_else(|| misread("checksum"))?,
+            content: content
+                .map_err(|_| misread("content"))?
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(desired: &File, lines: &[&str]) -> Option<String> {
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        let seen = File::read(&[desired], &lines).expect("readable");
+        match desired.diff(&seen[0], &Before::default()) {
+            Verdict::Will(change) => Some(change.summary),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn cases() {
+        let file = File::new("/etc/x", "a\n").mode(0o640).owner("root", "www-data");
+        let good = "s 640 root www-data regular file|/etc/x";
+        for (lines, expected) in [
+            (vec![], Some("create")),
+            (vec![good, "ok /etc/x"], None),
+            (vec![good, "differs /etc/x", "content YgoK /etc/x"], Some("content")),
+            (vec!["s 644 root root regular empty file|/etc/x", "ok /etc/x"],
+                Some("mode 0644 → 0640, owner root:root → root:www-data")),
+            (vec!["s 777 root root symbolic link|/etc/x", "ok /etc/x"],
+                Some("replace a symbolic link by a file")),
+        ] {
+            assert_eq!(summary(&file, &lines).as_deref(), expected, "{lines:?}");
+        }
+        assert_eq!(summary(&File::absent("/etc/x"), &[]), None);
+        assert_eq!(summary(&File::absent("/etc/x"), &[good, "differs /etc/x"]).as_deref(), Some("remove"));
+    }
+
+    #[test]
+    fn a_secret_is_written_but_never_shown() {
+        let file = File::secret("/var/www/x/.env", Secret::new("KEY=canary\n"));
+        let Verdict::Will(change) = file.diff(&FileSeen::Missing, &Before::default()) else {
+            panic!("a missing file is created");
+        };
+        assert_eq!(change.diff, None);
+        let shown = format!("{change:?}");
+        assert!(!shown.contains(&STANDARD.encode("KEY=canary\n")) && !shown.contains("canary"));
+        let Work::Place(place) = change.work else { panic!("files are placed") };
+        assert!(place.stage.reveal().expose().contains(&STANDARD.encode("KEY=canary\n")));
+    }
+
+    #[test]
+    fn a_checksum_that_did_not_arrive_is_an_error() {
+        let lines = ["s 640 root root regular file|/etc/x".to_owned()];
+        assert!(File::read(&[&File::new("/etc/x", "a")], &lines).is_err());
+    }
+}

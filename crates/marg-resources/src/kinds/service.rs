@@ -1,0 +1,206 @@
+//! `service`: a systemd unit that runs and starts at boot, or does neither; and what it owes.
+
+use crate::answer::Misread;
+use crate::change::{Action, Change, OwedAction, Verdict, Work};
+use crate::kind::{Before, Kind};
+use crate::quote::{quote, quote_all};
+
+/// A systemd unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    unit: String,
+    running: bool,
+}
+
+/// What systemd and the ledger of owed restarts say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceSeen {
+    /// Whether the unit exists.
+    pub loaded: bool,
+    /// Whether it runs.
+    pub active: bool,
+    /// Whether it starts at boot (or needs no enabling).
+    pub enabled: bool,
+    /// Whether its unit file changed since systemd read it.
+    pub stale: bool,
+    /// What an earlier run left undone.
+    pub owed: Option<OwedAction>,
+}
+
+impl Service {
+    /// The unit runs and starts at boot. Name without `.service`; timers with `.timer`.
+    pub fn running(unit: impl Into<String>) -> Self {
+        Self { unit: unit.into(), running: true }
+    }
+
+    /// The unit neither runs nor starts at boot.
+    pub fn stopped(unit: impl Into<String>) -> Self {
+        Self { unit: unit.into(), running: false }
+    }
+
+    fn start(&self, seen: &ServiceSeen, before: &Before) -> Verdict {
+        let owed = seen.owed.max(before.owed.get(&self.unit).copied());
+        let unit = quote(&self.unit);
+        let (mut words, mut commands) = (Vec::new(), Vec::new());
+        if seen.stale || before.any_changed([&self.unit_file()]) {
+            commands.push("systemctl daemon-reload".to_owned());
+        }
+        if !seen.enabled {
+            words.push("enable");
+            commands.push(format!("systemctl -q enable {unit}"));
+        }
+        if !seen.active {
+            words.push("start");
+            // A unit that gave up restarting would refuse to start.
+            commands.push(format!("systemctl reset-failed {unit} 2>/dev/null || :"));
+            commands.push(format!("systemctl start {unit}"));
+        } else if let Some(action) = owed {
+            words.push(action.word());
+            commands.push(match action {
+                OwedAction::Reload => format!("systemctl reload-or-restart {unit}"),
+                OwedAction::Restart => format!("systemctl restart {unit}"),
+            });
+        } else if seen.stale {
+            words.push("read its unit file again");
+        }
+        if words.is_empty() {
+            return Verdict::Converged;
+        }
+        let since = if seen.owed.is_some() { " (owed by an earlier run)" } else { "" };
+        commands.push(format!("paid {unit}"));
+        Verdict::Will(Change {
+            action: Action::Run,
+            summary: format!("{}{since}", words.join(", ")),
+            diff: None,
+            work: Work::Script(commands.join("\n").into()),
+        })
+    }
+
+    fn stop(&self, seen: &ServiceSeen) -> Verdict {
+        if !seen.loaded || !(seen.active || seen.enabled) {
+            return Verdict::Converged;
+        }
+        let unit = quote(&self.unit);
+        Verdict::Will(Change {
+            action: Action::Run,
+            summary: "stop, disable".to_owned(),
+            diff: None,
+            work: Work::Script(format!("systemctl -q disable --now {unit}\npaid {unit}").into()),
+        })
+    }
+
+    /// Name of the resource that would hold its unit file, if marg writes it.
+    fn unit_file(&self) -> String {
+        let suffix = if self.unit.contains('.') { "" } else { ".service" };
+        format!("file /etc/systemd/system/{}{suffix}", self.unit)
+    }
+}
+
+impl Kind for Service {
+    const NAME: &'static str = "service";
+    type Seen = ServiceSeen;
+
+    fn id(&self) -> String {
+        self.unit.clone()
+    }
+
+    fn probe(all: &[&Self]) -> String {
+        // `systemctl show` prints one block per unit, in order, also for units that do not exist.
+        format!(
+            "for owed in /var/lib/marg/owed/*; do [ -e \"$owed\" ] && echo \"owed ${{owed##*/}}\"; done\n\
+             systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- {}",
+            quote_all(all.iter().map(|service| &service.unit))
+        )
+    }
+
+    fn read(all: &[&Self], lines: &[String]) -> Result<Vec<ServiceSeen>, Misread> {
+        let mut owed = Vec::new();
+        let mut blocks: Vec<ServiceSeen> = Vec::new();
+        let mut new_block = true;
+        for line in lines {
+            if line.is_empty() {
+                new_block = true;
+                continue;
+            }
+            if let Some(entry) = line.strip_prefix("owed ") {
+                owed.push(entry);
+                continue;
+            }
+            let (key, value) = line.split_once('=').ok_or_else(|| Self::misread(line))?;
+            if new_block {
+                blocks.push(ServiceSeen::default());
+                new_block = false;
+            }
+            let block = blocks.last_mut().ok_or_else(|| Self::misread(line))?;
+            match key {
+                "LoadState" => block.loaded = value != "not-found",
+                "ActiveState" => block.active = matches!(value, "active" | "reloading"),
+                "UnitFileState" => block.enabled = matches!(value, "enabled" | "static" | "alias" | "indirect" | "generated"),
+                "NeedDaemonReload" => block.stale = value == "yes",
+                _ => return Err(Self::misread(line)),
+            }
+        }
+        if blocks.len() != all.len() {
+            return Err(Self::misread(format!("{} blocks for {} units", blocks.len(), all.len())));
+        }
+        for (service, block) in all.iter().zip(&mut blocks) {
+            block.owed = [OwedAction::Restart, OwedAction::Reload]
+                .into_iter()
+                .find(|action| owed.contains(&format!("{}.{}", service.unit, action.word()).as_str()));
+        }
+        Ok(blocks)
+    }
+
+    fn fresh(&self) -> ServiceSeen {
+        ServiceSeen::default()
+    }
+
+    fn diff(&self, seen: &ServiceSeen, before: &Before) -> Verdict {
+        if self.running { self.start(seen, before) } else { self.stop(seen) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(lines: &str, owed: Option<OwedAction>) -> Option<String> {
+        let service = Service::running("nginx");
+        let lines: Vec<String> = lines.lines().map(str::to_owned).collect();
+        let seen = Service::read(&[&service], &lines).expect("readable");
+        let mut before = Before::default();
+        before.owed.extend(owed.map(|action| ("nginx".to_owned(), action)));
+        match service.diff(&seen[0], &before) {
+            Verdict::Will(change) => Some(change.summary),
+            _ => None,
+        }
+    }
+
+    const UP: &str = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no";
+
+    #[test]
+    fn cases() {
+        let gone = "LoadState=not-found\nActiveState=inactive\nUnitFileState=\nNeedDaemonReload=no";
+        let owing = format!("owed nginx.reload\n{UP}");
+        let both = format!("owed nginx.reload\nowed nginx.restart\n{UP}");
+        let other = format!("owed redis.restart\n{UP}");
+        for (lines, owed, expected) in [
+            (UP, None, None),
+            (UP, Some(OwedAction::Reload), Some("reload")),
+            (UP, Some(OwedAction::Restart), Some("restart")),
+            (gone, None, Some("enable, start")),
+            (owing.as_str(), None, Some("reload (owed by an earlier run)")),
+            (both.as_str(), Some(OwedAction::Reload), Some("restart (owed by an earlier run)")),
+            (other.as_str(), None, None),
+        ] {
+            assert_eq!(summary(lines, owed).as_deref(), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_missing_block_is_an_error() {
+        let (a, b) = (Service::running("a"), Service::running("b"));
+        let lines: Vec<String> = UP.lines().map(str::to_owned).collect();
+        assert!(Service::read(&[&a, &b], &lines).is_err());
+    }
+}

@@ -1,0 +1,149 @@
+# Functions of marg's apply scripts. POSIX sh and the distribution's own tools.
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
+umask 022
+MARG=/var/lib/marg
+STAGE=$MARG/stage
+OWED=$MARG/owed
+install -d -m 0700 "$MARG" "$OWED"
+rm -rf "$STAGE"
+
+# run_step NUMBER: runs step_NUMBER in a shell of its own; the first failure ends the script.
+run_step() {
+  if [ -e "$RUN/gone" ]; then echo "@step $MARK $1 abandoned"; exit 75; fi
+  echo "@step $MARK $1 start"
+  ( "step_$1" ) </dev/null 2>&1
+  status=$?
+  echo "@step $MARK $1 end $status"
+  if [ "$status" -ne 0 ]; then rm -rf "$STAGE"; exit 70; fi
+}
+
+finish() { rm -rf "$STAGE"; }
+
+# owe UNIT ACTION: remembers, before a change, that UNIT must be reloaded or restarted.
+owe() {
+  : > "$OWED/$1.$2"
+  sync "$OWED/$1.$2" "$OWED"
+}
+
+# paid UNIT: what UNIT owed has been done.
+paid() { rm -f -- "$OWED/$1.reload" "$OWED/$1.restart"; }
+
+# stage_file PATH MODE OWNER GROUP: the content, base64, on standard input.
+stage_file() {
+  mkdir -p -- "$STAGE${1%/*}"
+  ( umask 077; base64 -d > "$STAGE$1" )
+  chown -- "$3:$4" "$STAGE$1"
+  chmod -- "$2" "$STAGE$1"
+}
+
+# stage_link PATH TARGET
+stage_link() {
+  mkdir -p -- "$STAGE${1%/*}"
+  ln -sfnT -- "$2" "$STAGE$1"
+}
+
+# stage_absent PATH: a whiteout, so that a validator does not see the path.
+stage_absent() {
+  mkdir -p -- "$STAGE${1%/*}"
+  mknod "$STAGE$1" c 0 0
+}
+
+# land PATH: moves what was staged to its place, by rename, with mode and owner already set.
+land() {
+  cp -pPT -- "$STAGE$1" "$1.marg-new"
+  [ -L "$1.marg-new" ] || sync "$1.marg-new"
+  mv -fT -- "$1.marg-new" "$1"
+}
+
+# validate COMMAND: runs it in a mount namespace in which the staged files already stand in
+# their places below /etc; the host itself still sees the old ones.
+validate() {
+  [ -d "$STAGE/etc" ] || return 0
+  chmod 0755 "$STAGE" "$STAGE/etc"
+  STAGE=$STAGE unshare --mount sh -c '
+    mount -t overlay marg-check -o "lowerdir=$STAGE/etc:/etc" /etc || exit 71
+    eval "$1"' validate "$1" || {
+    status=$?
+    echo "refused by: $1"
+    echo "nothing was put in place; the running service keeps its old configuration"
+    return "$status"
+  }
+}
+
+# apt_ready: a package manager that was interrupted is brought in order first.
+apt_ready() {
+  if [ -n "$(dpkg --audit 2>/dev/null)" ]; then dpkg --configure -a --force-confold; fi
+}
+
+# apt_install PACKAGE…: installed without starting their services: they start when configured.
+apt_install() {
+  apt_ready
+  apt_policy_on
+  if ! apt_try "$@"; then
+    echo 'package lists may be old: updating them'
+    apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update && apt_try "$@" || {
+      status=$?; apt_policy_off; return "$status"; }
+  fi
+  apt_policy_off
+}
+
+apt_try() {
+  apt-get -qy -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    -o Dpkg::Use-Pty=0 --no-install-recommends install "$@"
+}
+
+apt_remove() {
+  apt_ready
+  apt-get -qy -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 remove "$@"
+}
+
+apt_policy_on() {
+  [ -e /usr/sbin/policy-rc.d ] && return 0
+  printf '#!/bin/sh\n# marg: services start when they are configured.\nexit 101\n' > /usr/sbin/policy-rc.d
+  chmod 0755 /usr/sbin/policy-rc.d
+}
+
+# Removes our own policy and nobody else's.
+apt_policy_off() {
+  if grep -qs '^# marg:' /usr/sbin/policy-rc.d; then rm -f /usr/sbin/policy-rc.d; fi
+}
+
+# A change that could lock the operator out: guard_prepare, save what is needed in $RESCUE,
+# guard_arm (commands that undo it on standard input), the change, guard_wait.
+RESCUE=$MARG/rescue
+RESCUE_SECONDS=60
+
+guard_prepare() {
+  rm -rf "$RESCUE"
+  install -d -m 0700 "$RESCUE"
+}
+
+guard_arm() {
+  { echo "RESCUE=$RESCUE"; cat; } > "$RESCUE/restore.sh"
+  guard_disarm
+  # The timer covers the death of this script; otherwise guard_wait decides sooner.
+  systemd-run -q --unit=marg-rescue --on-active="$RESCUE_SECONDS" \
+    --timer-property=AccuracySec=1s sh "$RESCUE/restore.sh"
+}
+
+guard_disarm() {
+  systemctl stop marg-rescue.timer 2>/dev/null || :
+  systemctl reset-failed marg-rescue.service marg-rescue.timer 2>/dev/null || :
+}
+
+# guard_wait: the controller answers the @guard line by opening a new connection and creating
+# $RESCUE/confirmed through it.
+guard_wait() {
+  echo "@guard $MARK"
+  tries=$((RESCUE_SECONDS * 4))
+  while [ "$tries" -gt 0 ]; do
+    if [ -e "$RESCUE/confirmed" ]; then guard_disarm; return 0; fi
+    sleep 0.25
+    tries=$((tries - 1))
+  done
+  echo 'no new connection succeeded: putting the old state back'
+  sh "$RESCUE/restore.sh"
+  guard_disarm
+  return 1
+}

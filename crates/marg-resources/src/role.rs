@@ -1,0 +1,166 @@
+//! The contract of a role: a pure function from a host in its fleet to resources.
+
+use marg_model::{
+    Blueprint, Distro, Fleet, Host, Machine, RoleSchema, Secret, SecretSpec, Secrets, SettingValue,
+};
+use thiserror::Error;
+
+use crate::kind::Resource;
+
+/// One role. Registered by one line in the registry of the roles' crate.
+pub trait Role: Sync {
+    /// Name, one sentence, and the settings that an inventory may give.
+    fn schema(&self) -> RoleSchema;
+
+    /// Secrets that hosts of this role need; made when they are missing.
+    fn secrets(&self, _blueprint: &Blueprint) -> Vec<SecretSpec> {
+        Vec::new()
+    }
+
+    /// Ports that hosts of this role open, and to whom. The host's own firewall and
+    /// DigitalOcean's are both made from this one list.
+    fn openings(&self, _blueprint: &Blueprint) -> Vec<Opening> {
+        Vec::new()
+    }
+
+    /// What the host should be.
+    fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError>;
+
+    /// Whether the role works, asked after a change.
+    fn checks(&self, _context: &Context) -> Vec<Check> {
+        Vec::new()
+    }
+}
+
+/// A port and who may reach it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Opening {
+    /// TCP port.
+    pub port: u16,
+    /// Who may connect.
+    pub from: Peer,
+}
+
+/// Who may connect.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Peer {
+    /// Everyone.
+    Internet,
+    /// The inventory's `ssh_from` networks.
+    Operators,
+    /// Hosts with that role, by their private addresses.
+    Role(&'static str),
+    /// Hosts of the fleet, by their private addresses.
+    Fleet,
+}
+
+/// A question that a host answers with exit status 0 when all is well. Asked again until the
+/// deadline, because services need a moment to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What is checked, for example `nginx answers on port 80`.
+    pub name: String,
+    /// Commands without secrets.
+    pub script: String,
+    /// Seconds until it counts as failed.
+    pub deadline_seconds: u32,
+}
+
+/// Why a role cannot say what a host should be.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RoleError {
+    /// A secret is not there.
+    #[error(
+        "the secret `{name}` is missing; add it to secrets.toml of this environment or set \
+         MARG_SECRET_{} for this run", name.to_uppercase()
+    )]
+    MissingSecret {
+        /// Its name.
+        name: String,
+    },
+    /// A template failed: an error in marg itself.
+    #[error(
+        "template {template} of role {role} cannot be rendered: {reason}; this is a bug in marg"
+    )]
+    Template {
+        /// Role.
+        role: &'static str,
+        /// Template file.
+        template: String,
+        /// What the engine says.
+        reason: String,
+    },
+    /// A setting cannot work on this host.
+    #[error("{host}: {message}")]
+    Setting {
+        /// Host name.
+        host: String,
+        /// What is wrong and what to do.
+        message: String,
+    },
+}
+
+/// What a role may know.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// All hosts and their machines.
+    pub fleet: &'a Fleet,
+    /// This host.
+    pub host: &'a Host,
+    /// Its machine.
+    pub machine: &'a Machine,
+    /// What the host says it runs (before the first look: what its image promises).
+    pub distro: &'static Distro,
+    /// The environment's secrets.
+    pub secrets: &'a Secrets,
+    /// All roles, for those that speak about others (a firewall about openings).
+    pub roles: &'a [&'a dyn Role],
+}
+
+impl<'a> Context<'a> {
+    /// The blueprint behind the fleet.
+    pub fn blueprint(&self) -> &'a Blueprint {
+        &self.fleet.blueprint
+    }
+
+    /// A secret by name.
+    pub fn secret(&self, name: &str) -> Result<&'a Secret, RoleError> {
+        self.secrets
+            .get(name)
+            .ok_or_else(|| RoleError::MissingSecret {
+                name: name.to_owned(),
+            })
+    }
+
+    /// A setting of a role on this host, as the inventory gives it.
+    pub fn setting(&self, role: &str, name: &str) -> Option<&'a SettingValue> {
+        self.host
+            .settings
+            .get(role)
+            .and_then(|settings| settings.get(name))
+    }
+
+    /// A whole number from the settings.
+    pub fn integer(&self, role: &str, name: &str) -> Option<u64> {
+        match self.setting(role, name) {
+            Some(SettingValue::Integer(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// A text from the settings.
+    pub fn text(&self, role: &str, name: &str) -> Option<&'a str> {
+        match self.setting(role, name) {
+            Some(SettingValue::Text(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// A truth value from the settings.
+    pub fn flag(&self, role: &str, name: &str) -> Option<bool> {
+        match self.setting(role, name) {
+            Some(SettingValue::Bool(value)) => Some(*value),
+            _ => None,
+        }
+    }
+}

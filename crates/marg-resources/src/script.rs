@@ -1,0 +1,130 @@
+//! Shell texts: the probe and the apply script of a host, and the type that keeps the secret
+//! parts of a script from being shown.
+
+use std::fmt;
+
+use marg_model::Secret;
+
+use crate::kinds::{self, State};
+use crate::plan::HostPlan;
+
+/// Functions that every apply script may use; read it to know what runs on a host.
+pub const PRELUDE: &str = include_str!("prelude.sh");
+
+/// A shell text of which parts may be secret. `Display` and `Debug` show `<secret>` for them;
+/// only [`Shell::reveal`] gives the text that really runs.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Shell(Vec<Piece>);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Piece {
+    Open(String),
+    Secret(Secret),
+}
+
+impl Shell {
+    /// A text without secrets.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(vec![Piece::Open(text.into())])
+    }
+
+    /// Adds open text.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.0.push(Piece::Open(text.into()));
+        self
+    }
+
+    /// Adds text that is never shown. It must already be quoted or encoded for its place.
+    #[must_use]
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.0.push(Piece::Secret(secret));
+        self
+    }
+
+    /// Adds another text.
+    #[must_use]
+    pub fn then(mut self, other: Shell) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// The text that runs.
+    pub fn reveal(&self) -> Secret {
+        let parts = self.0.iter().map(|piece| match piece {
+            Piece::Open(text) => text.as_str(),
+            Piece::Secret(secret) => secret.expose(),
+        });
+        Secret::new(parts.collect::<String>())
+    }
+}
+
+impl From<String> for Shell {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Shell {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl fmt::Display for Shell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.0 {
+            f.write_str(match piece {
+                Piece::Open(text) => text,
+                Piece::Secret(_) => "<secret>",
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Shell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
+}
+
+/// The one script that reads all resources of a host, one section per kind.
+pub fn probe_script(states: &[&State]) -> String {
+    let mut script = String::from("export LC_ALL=C\n");
+    section(&mut script, "facts", FACTS);
+    for (kind, part) in kinds::probes(states) {
+        section(&mut script, kind, &part);
+    }
+    script
+}
+
+const FACTS: &str = "id=; version=
+while IFS='=' read -r key value; do
+  value=${value#\\\"}; value=${value%\\\"}
+  case $key in ID) id=$value ;; VERSION_ID) version=$value ;; esac
+done < /etc/os-release
+read -r name < /proc/sys/kernel/hostname
+reboot=no; [ -e /run/reboot-required ] && reboot=yes
+printf 'id=%s\\nversion=%s\\nhostname=%s\\nreboot=%s\\n' \"$id\" \"$version\" \"$name\" \"$reboot\"";
+
+fn section(script: &mut String, kind: &str, part: &str) {
+    // A group runs in the script's own shell: a section costs no process of its own.
+    script.push_str(&format!(
+        "echo '@kind {kind}'\n{{ {part}\n}} 2>&1\necho \"@end {kind} $?\"\n"
+    ));
+}
+
+/// The one script that applies a plan. Every step reports its start and end on a line of its
+/// own that begins with `@step`, followed by `mark`, a word that output cannot guess.
+pub fn apply_script(plan: &HostPlan, mark: &str) -> Shell {
+    let mut script = Shell::new(format!("{PRELUDE}\nMARK={mark}\n"));
+    for (index, step) in plan.steps.iter().enumerate() {
+        let number = index + 1;
+        script = script
+            .text(format!("\nstep_{number}() {{ set -e\n"))
+            .then(step.body.clone())
+            .text(format!("\n}}\nrun_step {number}\n"));
+    }
+    script.text("finish\n")
+}
