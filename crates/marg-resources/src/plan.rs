@@ -170,20 +170,7 @@ impl Steps {
                 let name = format!("{}: {}", resource.name(), change.summary);
                 self.push(name, owes.then(script.clone()), DEADLINE, false);
             }
-            Work::Guarded {
-                save,
-                script,
-                restore,
-            } => {
-                self.close();
-                let name = format!("{}: {}", resource.name(), change.summary);
-                self.push(
-                    name,
-                    owes.then(guarded(save, script, restore)),
-                    DEADLINE,
-                    true,
-                );
-            }
+            Work::Guarded(guarded) => self.guarded(resource.name(), guarded, owes),
         }
     }
 
