@@ -1,1 +1,52 @@
-//! See the crate's description; the rooms are explained in `book/src/architecture.md`.
+//! The cloud in marg's words: the [`Cloud`] trait, the [`DigitalOcean`] client behind it, and the
+//! ways to create, wait and delete that leave neither doubles nor orphans.
+//!
+//! Three layers, each usable on its own:
+//!
+//! - [`Cloud`]: single requests. Lists are complete, reads of absent things give `None`, a
+//!   creation is sent at most once per call.
+//! - [`converge`]: several requests and time. Creation that survives a lost answer, readiness,
+//!   deletion until gone, reserved IPs, firewalls.
+//! - the types with their pure rules: [`Droplet::readiness`], [`FirewallSpec::differences`],
+//!   [`Tag::new`], [`Owned::claim`].
+//!
+//! There is no state file. A droplet belongs to an environment because it carries its tag, and
+//! [`Owned`] is the proof that everything destructive asks for.
+//!
+//! ```no_run
+//! use marg_cloud::{Cloud as _, DIGITALOCEAN, DigitalOcean, Options, Tag};
+//! # async fn example(token: marg_model::Secret) -> marg_cloud::CloudResult<()> {
+//! let cloud = DigitalOcean::new(DIGITALOCEAN, token, Options::default())?;
+//! for droplet in cloud.droplets_tagged(&Tag::environment("production")?).await? {
+//!     tracing::info!(name = droplet.name, private = ?droplet.private_v4());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod cloud;
+pub mod converge;
+mod digitalocean;
+mod error;
+mod fingerprint;
+mod journal;
+mod new_droplet;
+mod pace;
+mod scrub;
+mod tag;
+mod types;
+
+pub use cloud::Cloud;
+pub use converge::{
+    Ensured, How, Ready, assign_reserved_ip, destroy_droplet, destroy_vpc, ensure_droplet,
+    ensure_firewall, ensure_reserved_ip, ensure_ssh_key, ensure_vpc, release_reserved_ip,
+    run_action, unassign_reserved_ip, wait_for_action, wait_until_enforced, wait_until_ready,
+};
+pub use digitalocean::{DIGITALOCEAN, DigitalOcean, Options};
+pub use error::{CloudError, CloudResult};
+pub use fingerprint::md5_fingerprint;
+pub use journal::Journal;
+pub use new_droplet::{CreatedDroplet, NewDroplet};
+pub use pace::Pace;
+pub use tag::{Owned, Tag};
+pub use types::*;
