@@ -1,1 +1,3 @@
-//! Tests.
+//! What the end-to-end tests share.
+
+pub mod load;
