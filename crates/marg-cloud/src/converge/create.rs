@@ -38,7 +38,7 @@ pub struct Ensured {
 pub enum How {
     /// The cloud accepted it just now.
     Created,
-    /// It is the fruit of a request whose answer was lost.
+    /// It is the fruit of an earlier request: its answer was lost, or the run ended early.
     Adopted,
     /// It was there under its name already.
     Found,
@@ -163,8 +163,10 @@ async fn settle(
     let pace = cloud.pace();
     let what = format!("the outcome of creating {}", new.name);
     let mut poll = Poll::new(pace, what, left(intent.posted_at, pace.adopt_for));
+    // Fixed for the whole wait: what counts as new at the first look must do so at the last.
+    let asked = intent.posted_at.unwrap_or_else(Timestamp::now);
     loop {
-        let Sighting { ours, untagged } = look(cloud, new, intent).await?;
+        let Sighting { ours, untagged } = look(cloud, new, intent, asked).await?;
         if !ours.is_empty() {
             return Ok(ensured(ours.into_values().collect(), intent));
         }
@@ -177,10 +179,15 @@ async fn settle(
     }
 }
 
-async fn look(cloud: &dyn Cloud, new: &NewDroplet, intent: &Intent) -> CloudResult<Sighting> {
+async fn look(
+    cloud: &dyn Cloud,
+    new: &NewDroplet,
+    intent: &Intent,
+    asked: Timestamp,
+) -> CloudResult<Sighting> {
     let mut sighting = Sighting::default();
     let mut candidates = cloud.droplets_named(&new.name).await?;
-    candidates.retain(|droplet| is_recent_or_tagged(droplet, intent, cloud.pace().adopt_for));
+    candidates.retain(|droplet| is_recent_or_tagged(droplet, asked, cloud.pace().adopt_for));
     if intent.posted_at.is_some() {
         candidates.extend(
             cloud
@@ -213,9 +220,8 @@ fn lacks_only_ours(tags: &[String]) -> bool {
 }
 
 /// An old droplet of the same name without tags is a stranger's: names are not unique.
-fn is_recent_or_tagged(droplet: &Droplet, intent: &Intent, window: Duration) -> bool {
+fn is_recent_or_tagged(droplet: &Droplet, asked: Timestamp, window: Duration) -> bool {
     let untagged = droplet.tags.as_ref().is_some_and(Vec::is_empty);
-    let asked = intent.posted_at.unwrap_or_else(Timestamp::now);
     let horizon = SignedDuration::try_from(window)
         .ok()
         .and_then(|window| asked.checked_sub(window).ok());

@@ -322,17 +322,20 @@ impl Http {
         url
     }
 
-    /// The error with its causes, without the URL.
+    /// The endpoint and the deepest cause; the layers above it only say that sending failed.
     fn words(&self, error: reqwest::Error) -> String {
         let error = error.without_url();
-        let mut words = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            words.push_str(": ");
-            words.push_str(&cause.to_string());
-            source = cause.source();
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
         }
-        scrub(&words, &self.token)
+        let host = self.base.host_str().unwrap_or_default();
+        let port = self
+            .base
+            .port()
+            .map(|port| format!(":{port}"))
+            .unwrap_or_default();
+        scrub(&format!("{host}{port}: {cause}"), &self.token)
     }
 }
 

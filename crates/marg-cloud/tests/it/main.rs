@@ -1,0 +1,10 @@
+//! The client against a scripted API on loopback: every fault that the contract knows.
+#![allow(clippy::unwrap_used)]
+
+mod converging;
+mod creating;
+mod network;
+mod requests;
+mod script;
+mod server;
+mod simulated;
