@@ -5,7 +5,7 @@
 //! that tag and, since tags come late, for the name too, before it asks again. If the journal is
 //! lost, the name within the environment still finds the droplet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -195,9 +195,10 @@ async fn look(
                 .await?,
         );
     }
-    for candidate in candidates {
+    let ids: BTreeSet<DropletId> = candidates.iter().map(|droplet| droplet.id).collect();
+    for id in ids {
         // Lists also show what is no longer there.
-        let Some(droplet) = cloud.droplet(candidate.id).await? else {
+        let Some(droplet) = cloud.droplet(id).await? else {
             continue;
         };
         if droplet.has_tag(&new.environment)? {

@@ -84,6 +84,20 @@ async fn a_lost_answer_is_adopted_and_never_asked_twice() {
 }
 
 #[tokio::test]
+async fn the_intents_tag_is_enough_to_find_its_droplet() {
+    let (server, _account) = start(Account {
+        fates: [Fate::MadeThenDropped].into(),
+        name_blind: true,
+        ..Account::default()
+    })
+    .await;
+    let (_folder, journal) = journal().await;
+    let made = ensure(&server.cloud(), &journal).await.unwrap();
+    assert_eq!((made.droplet.id.0, made.how), (1, How::Adopted));
+    assert_eq!(server.count(POST), 1);
+}
+
+#[tokio::test]
 async fn when_nothing_shows_up_the_same_intent_is_sent_again() {
     let (server, account) = start(Account {
         fates: [Fate::Dropped, Fate::Dropped].into(),

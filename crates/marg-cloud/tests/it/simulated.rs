@@ -32,6 +32,8 @@ pub struct Account {
     pub droplets: Vec<Value>,
     /// Looks at lists before new droplets show in them.
     pub list_lag: usize,
+    /// Whether lists by name show nothing at all.
+    pub name_blind: bool,
     /// Reads by id before a droplet's tags show.
     pub tag_lag: usize,
     /// Reads by id that say 404 although the droplet is there.
@@ -99,7 +101,7 @@ impl Account {
         let matches = |droplet: &&Value| {
             let name = request.query.get("name");
             let tag = request.query.get("tag_name");
-            name.is_none_or(|name| droplet["name"] == **name)
+            name.is_none_or(|name| droplet["name"] == **name && !self.name_blind)
                 && tag.is_none_or(|tag| {
                     droplet["tags"]
                         .as_array()
