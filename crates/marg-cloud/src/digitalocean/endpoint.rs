@@ -111,4 +111,13 @@ mod tests {
             assert_eq!(url.as_ref().map(Url::as_str), base, "{endpoint}");
         }
     }
+
+    #[test]
+    fn an_https_client_can_be_built_wherever_there_are_root_certificates() {
+        for options in [Options::default(), Options::default()] {
+            let made = base_url("https://api.example.test").and_then(|url| client(&url, &options));
+            let no_roots = |error: &CloudError| error.to_string().contains("ca-certificates");
+            assert!(made.as_ref().err().is_none_or(no_roots), "{made:?}");
+        }
+    }
 }
