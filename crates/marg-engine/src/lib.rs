@@ -1,1 +1,32 @@
-//! See the crate's description; the rooms are explained in `book/src/architecture.md`.
+//! The engine: looks at the cloud and the hosts, plans, applies, verifies and deploys. It is the
+//! only part of marg that acts, and it prints nothing: it emits events and returns reports.
+
+mod apply;
+pub mod cloud;
+mod converge;
+pub mod deploy;
+mod desired;
+mod destroy;
+mod engine;
+pub mod environment;
+mod error;
+pub mod host;
+mod plan;
+mod provision;
+pub mod report;
+mod run;
+mod status;
+mod vault;
+
+pub use cloud::situation::Situation;
+pub use deploy::{AppReleases, DeployError, HostReleases, Release};
+pub use destroy::{DestroyPreview, DestroyReport};
+pub use engine::{Engine, Options};
+pub use environment::{CloudChange, CloudKind, EnvironmentPlan, Monthly, Summary};
+pub use error::{EngineError, ErrorKind};
+pub use host::HostError;
+pub use plan::plan_offline;
+pub use report::{DeployReport, HostReport, Report};
+pub use run::RunOutput;
+pub use status::{FleetStatus, HostStatus};
+pub use vault::{Vault, VaultError};

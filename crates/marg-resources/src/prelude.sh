@@ -1,7 +1,7 @@
 # Functions of marg's apply scripts. POSIX sh and the distribution's own tools.
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
 umask 022
-MARG=/var/lib/marg
+MARG=${MARG_STATE:-/var/lib/marg}
 STAGE=$MARG/stage
 OWED=$MARG/owed
 install -d -m 0700 "$MARG" "$OWED"

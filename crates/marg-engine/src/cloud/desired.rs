@@ -1,0 +1,102 @@
+//! What an environment wants of the cloud. Pure: the firewalls come from the same list of
+//! openings as the hosts' own.
+
+use std::collections::BTreeSet;
+
+use marg_cloud::{FirewallSpec, Peers, Rule};
+use marg_model::Blueprint;
+use marg_resources::{Opening, Peer, Role};
+
+/// Everybody.
+const ANYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
+/// Name of things that an environment has once: its VPC, its SSH key.
+pub fn name(blueprint: &Blueprint) -> String {
+    format!("marg-{}", blueprint.environment.name)
+}
+
+/// One firewall per group, attached by the group's tag so that a droplet is closed before it
+/// first boots.
+pub fn firewalls(blueprint: &Blueprint, roles: &[&dyn Role]) -> Vec<FirewallSpec> {
+    let groups: BTreeSet<&str> = blueprint
+        .hosts
+        .iter()
+        .map(|host| host.group.as_str())
+        .collect();
+    groups
+        .into_iter()
+        .map(|group| firewall(blueprint, roles, group))
+        .collect()
+}
+
+fn firewall(blueprint: &Blueprint, roles: &[&dyn Role], group: &str) -> FirewallSpec {
+    let openings = openings(blueprint, roles, group);
+    let ports: BTreeSet<u16> = openings.iter().map(|opening| opening.port).collect();
+    let inbound = ports.into_iter().filter_map(|port| {
+        let mut peers = Peers::default();
+        for opening in openings.iter().filter(|opening| opening.port == port) {
+            add_peer(&mut peers, blueprint, &opening.from);
+        }
+        let empty = peers.addresses.is_empty() && peers.tags.is_empty();
+        (!empty).then(|| Rule {
+            protocol: "tcp".to_owned(),
+            ports: port.to_string(),
+            peers,
+        })
+    });
+    FirewallSpec {
+        name: format!("{}-{group}", name(blueprint)),
+        inbound: inbound.collect(),
+        outbound: ["tcp", "udp", "icmp"]
+            .into_iter()
+            .map(everything_out)
+            .collect(),
+        tags: vec![blueprint.group_tag(group)],
+        droplet_ids: Vec::new(),
+    }
+}
+
+fn openings(blueprint: &Blueprint, roles: &[&dyn Role], group: &str) -> BTreeSet<Opening> {
+    let Some(host) = blueprint.hosts.iter().find(|host| host.group == group) else {
+        return BTreeSet::new();
+    };
+    let own = roles
+        .iter()
+        .filter(|role| host.has_role(role.schema().name));
+    own.flat_map(|role| role.openings(blueprint)).collect()
+}
+
+fn add_peer(peers: &mut Peers, blueprint: &Blueprint, peer: &Peer) {
+    match peer {
+        Peer::Internet => peers.addresses.extend(ANYWHERE.map(str::to_owned)),
+        Peer::Operators => peers
+            .addresses
+            .extend(blueprint.environment.ssh_from.iter().cloned()),
+        Peer::Role(role) => {
+            let groups: BTreeSet<&str> = blueprint
+                .with_role(role)
+                .map(|host| host.group.as_str())
+                .collect();
+            peers
+                .tags
+                .extend(groups.into_iter().map(|group| blueprint.group_tag(group)));
+        }
+        Peer::Fleet => peers.tags.push(blueprint.tag()),
+    }
+    peers.addresses.sort();
+    peers.addresses.dedup();
+    peers.tags.sort();
+    peers.tags.dedup();
+}
+
+fn everything_out(protocol: &str) -> Rule {
+    let addresses = ANYWHERE.map(str::to_owned).to_vec();
+    Rule {
+        protocol: protocol.to_owned(),
+        ports: "0".to_owned(),
+        peers: Peers {
+            addresses,
+            ..Peers::default()
+        },
+    }
+}

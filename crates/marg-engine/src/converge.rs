@@ -1,0 +1,202 @@
+//! One host from what it is to what it should be: look, plan, apply, look again, check.
+
+use std::time::Instant;
+
+use marg_model::distro::DISTROS;
+use marg_model::{Distro, Event, Host, Machine};
+use marg_resources::{Answer, HostPlan, Misread, Resource, plan, probe_script};
+
+use crate::apply::{apply, check};
+use crate::deploy::live;
+use crate::desired::{Desired, promised};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::host::HostError;
+use crate::host::link::{Link, Place};
+use crate::host::talk::Lock;
+use crate::report::HostReport;
+
+/// A host after its part of a run.
+pub struct Outcome {
+    /// What happened.
+    pub report: HostReport,
+    /// The connection, still holding the host's lock, if all went well.
+    pub link: Option<Link>,
+    /// Live release of each application on the host, as first seen.
+    pub live: live::Live,
+    /// The error itself, if one stopped this host.
+    pub error: Option<EngineError>,
+}
+
+/// What one look at a host says.
+pub struct Looked {
+    /// The connection.
+    pub link: Link,
+    /// What would be done.
+    pub plan: HostPlan,
+    /// Live release of each application.
+    pub live: live::Live,
+    /// What the host runs.
+    pub distro: &'static Distro,
+    resources: Vec<Resource>,
+}
+
+/// Connects to a host and compares it with what it should be, in one exec.
+pub async fn look(
+    engine: &Engine,
+    desired: &Desired<'_>,
+    host: &Host,
+    machine: &Machine,
+    lock: &Lock,
+) -> Result<Looked, EngineError> {
+    let mut distro = promised(host)?;
+    let mut resources = desired.resources(host, machine, distro)?;
+    let Some(address) = machine.public.known() else {
+        return Err(EngineError::NoMachine {
+            host: host.name.clone(),
+        });
+    };
+    let place = Place {
+        host: &host.name,
+        address,
+    };
+    let blueprint = &desired.fleet.blueprint;
+    let mut link = Link::open(engine, blueprint, place, lock).await?;
+    engine.emit(Event::HostConnected {
+        host: host.name.clone(),
+    });
+    let misread = |source| HostError::Misread {
+        host: host.name.clone(),
+        source,
+    };
+    let mut answer = ask(&mut link, &resources, desired).await?;
+    let found = distro_of(&answer).map_err(misread)?;
+    if found != distro {
+        // The host is not what its image promised (it was upgraded in place): what it says wins.
+        distro = found;
+        resources = desired.resources(host, machine, distro)?;
+        answer = ask(&mut link, &resources, desired).await?;
+    }
+    let plan = plan(&host.name, &resources, &answer).map_err(misread)?;
+    let live = live::read(&answer).map_err(misread)?;
+    engine.emit(Event::HostPlanned {
+        host: host.name.clone(),
+        changes: plan.changes.len(),
+        steps: plan.steps.len(),
+    });
+    Ok(Looked {
+        link,
+        plan,
+        live,
+        distro,
+        resources,
+    })
+}
+
+async fn ask(
+    link: &mut Link,
+    resources: &[Resource],
+    desired: &Desired<'_>,
+) -> Result<Answer, HostError> {
+    let states: Vec<_> = resources.iter().map(|resource| &resource.state).collect();
+    let script = probe_script(&states) + &live::section(&desired.fleet.blueprint.apps);
+    link.probe(&script).await
+}
+
+fn distro_of(answer: &Answer) -> Result<&'static Distro, Misread> {
+    let facts = answer.facts()?;
+    Distro::by_os_release(&facts.os_id, &facts.os_version).ok_or_else(|| Misread::Distro {
+        found: format!("{} {}", facts.os_id, facts.os_version)
+            .trim()
+            .to_owned(),
+        known: DISTROS
+            .iter()
+            .map(|distro| distro.id)
+            .collect::<Vec<_>>()
+            .join(", "),
+    })
+}
+
+/// Makes a host what it should be and proves it. Never fails as such: the outcome says how it
+/// went, so that one host's failure does not stop its siblings.
+pub async fn converge(
+    engine: &Engine,
+    desired: &Desired<'_>,
+    host: &Host,
+    machine: &Machine,
+    lock: &Lock,
+) -> Outcome {
+    let began = Instant::now();
+    let mut outcome = Outcome {
+        report: HostReport {
+            name: host.name.clone(),
+            public_ip: machine.public.known(),
+            ..HostReport::default()
+        },
+        link: None,
+        live: live::Live::default(),
+        error: None,
+    };
+    match look(engine, desired, host, machine, lock).await {
+        Ok(mut looked) => {
+            let result = change(engine, desired, host, machine, &mut looked).await;
+            (outcome.report.connections, outcome.report.execs) = looked.link.cost();
+            outcome.report.changed = looked.plan.changes.len();
+            outcome.live = looked.live;
+            match result {
+                Ok(()) => outcome.link = Some(looked.link),
+                Err(error) => outcome.error = Some(error),
+            }
+        }
+        Err(error) => outcome.error = Some(error),
+    }
+    outcome.report.error = outcome
+        .error
+        .as_ref()
+        .map(|e| engine.redact(&e.to_string()));
+    outcome.report.millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    engine.emit(Event::HostFinished {
+        host: host.name.clone(),
+        ok: outcome.error.is_none(),
+        changed: outcome.report.changed,
+    });
+    outcome
+}
+
+async fn change(
+    engine: &Engine,
+    desired: &Desired<'_>,
+    host: &Host,
+    machine: &Machine,
+    looked: &mut Looked,
+) -> Result<(), EngineError> {
+    if looked.plan.is_empty() {
+        return Ok(());
+    }
+    apply(engine, &mut looked.link, &looked.plan).await?;
+    let answer = ask(&mut looked.link, &looked.resources, desired).await?;
+    let left =
+        plan(&host.name, &looked.resources, &answer).map_err(|source| HostError::Misread {
+            host: host.name.clone(),
+            source,
+        })?;
+    if !left.is_empty() {
+        let left: Vec<String> = left
+            .changes
+            .iter()
+            .map(|c| format!("{} ({})", c.resource, c.summary))
+            .collect();
+        let host = host.name.clone();
+        return Err(HostError::NotConverged {
+            host,
+            left: left.join(", "),
+        }
+        .into());
+    }
+    check(
+        &mut looked.link,
+        &desired.checks(host, machine, looked.distro),
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Deploys and rollbacks: one commit, built once, the same bytes on every host, switched by one
+//! rename, and back by itself when the application does not answer.
+
+pub mod history;
+pub mod live;
+mod operations;
+mod rollout;
+mod source;
+mod steps;
+
+use marg_model::App;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use history::{AppReleases, HostReleases, Record};
+pub use operations::first_deploys;
+pub use source::SourceError;
+
+use crate::error::{EngineError, ErrorKind};
+
+/// One release of an application, as its own `.marg-release.json` tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Time of the build and the commit's first letters: sorts by age.
+    pub id: String,
+    /// Application.
+    pub app: String,
+    /// Full hash of the commit.
+    pub commit: String,
+    /// What was asked for: a branch, a tag, a commit.
+    pub reference: String,
+    /// Who built it.
+    pub by: String,
+    /// When, in UTC.
+    pub at: String,
+}
+
+impl Release {
+    fn new(app: &App, commit: &str, reference: &str, by: &str) -> Release {
+        let now = jiff::Timestamp::now();
+        let short: String = commit.chars().take(8).collect();
+        Release {
+            id: format!("{}-{short}", now.strftime("%Y%m%d-%H%M%S")),
+            app: app.name.clone(),
+            commit: commit.to_owned(),
+            reference: reference.to_owned(),
+            by: by.to_owned(),
+            at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        }
+    }
+
+    /// The commit's first letters, for people.
+    pub fn short_commit(&self) -> &str {
+        self.commit.get(..8).unwrap_or(&self.commit)
+    }
+
+    fn json(&self) -> String {
+        // A struct of texts always serialises.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Why a deploy or a rollback did not end well.
+#[derive(Debug, Error)]
+pub enum DeployError {
+    /// The source cannot be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Nothing is live that was not live before.
+    #[error("{app}: {release} was not deployed; nothing has changed for users: {reason}")]
+    Before {
+        /// Application.
+        app: String,
+        /// Release.
+        release: String,
+        /// What went wrong.
+        reason: Box<EngineError>,
+    },
+    /// It was live for a moment; every host is back at the release before.
+    #[error(
+        "{app}: {release} did not work on {host} and was taken back; live again: {restored}\n{reason}"
+    )]
+    TakenBack {
+        /// Application.
+        app: String,
+        /// Release.
+        release: String,
+        /// Host on which it failed.
+        host: String,
+        /// What is live now.
+        restored: String,
+        /// What went wrong.
+        reason: Box<EngineError>,
+    },
+    /// It did not work, and the way back did not work everywhere either.
+    #[error(
+        "{app}: {release} did not work on {host}, and it could not be taken back everywhere; \
+         look with `marg releases`, then run `marg rollback {app}`\n{reason}\nwhile going back: {also}"
+    )]
+    Stuck {
+        /// Application.
+        app: String,
+        /// Release.
+        release: String,
+        /// Host on which it failed.
+        host: String,
+        /// What went wrong.
+        reason: Box<EngineError>,
+        /// What went wrong on the way back.
+        also: String,
+    },
+    /// There is nothing to go back to.
+    #[error(
+        "{app} has no earlier release on all of its hosts; deploy one with `marg deploy {app} --ref REF`"
+    )]
+    NoWayBack {
+        /// Application.
+        app: String,
+    },
+    /// Carrying bytes failed on this machine.
+    #[error("cannot keep the release on this machine for a moment: {source}")]
+    Local {
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl DeployError {
+    /// Which kind it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            DeployError::Source(_) => ErrorKind::Config,
+            DeployError::Before { reason, .. } if reason.kind() == ErrorKind::Config => {
+                ErrorKind::Config
+            }
+            _ => ErrorKind::DeployFailed,
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! What a deploy runs on hosts, as steps. Pure text; everything from outside is quoted.
+
+use std::time::Duration;
+
+use marg_model::{App, Distro};
+use marg_resources::{Shell, Step, quote};
+
+use super::Release;
+
+/// Folder on a host for what is being built and carried; only root may look into it.
+pub const CARRY: &str = "/var/lib/marg/releases";
+
+const MINUTES: u64 = 60;
+
+/// Path of the source archive on the build host.
+pub fn source_path(app: &App, id: &str) -> String {
+    format!("{CARRY}/{}-{id}.source.tar.gz", app.slug())
+}
+
+/// Path of the finished release's archive on any host.
+pub fn artefact_path(app: &App, id: &str) -> String {
+    format!("{CARRY}/{}-{id}.tar.gz", app.slug())
+}
+
+/// A command that takes a file on standard input, readable by root alone.
+pub fn receive(path: &str) -> String {
+    let path = quote(path);
+    format!(
+        "umask 077; mkdir -p {folder} && cat > {path}.part && mv -fT {path}.part {path}",
+        folder = quote(CARRY)
+    )
+}
+
+fn step(name: impl Into<String>, body: String, minutes: u64) -> Step {
+    Step {
+        name: name.into(),
+        body: Shell::new(body),
+        deadline: Duration::from_secs(minutes * MINUTES),
+        guarded: false,
+    }
+}
+
+/// Unpacks the source, installs dependencies, runs the application's own build commands, and
+/// packs what every host will get.
+pub fn build(app: &App, release: &Release) -> Vec<Step> {
+    let (user, id) = (quote(&app.slug()), &release.id);
+    let work = quote(&format!("{}/build/{id}", app.root()));
+    let mut commands = String::from(
+        "composer install --no-dev --no-interaction --no-progress --optimize-autoloader 2>&1\n",
+    );
+    for command in &app.build {
+        commands.push_str(command);
+        commands.push('\n');
+    }
+    let unpack = format!(
+        "rm -rf {work}\n\
+         install -d -o {user} -g {user} -m 0750 {work}\n\
+         tar -xzf {source} -C {work} --no-same-owner\n\
+         rm -rf {work}/storage {work}/.env\n\
+         ln -s {shared}/storage {work}/storage\n\
+         ln -s {shared}/.env {work}/.env\n\
+         chown -R {user}:{user} {work}\n",
+        source = quote(&source_path(app, id)),
+        shared = quote(&format!("{}/shared", app.root())),
+    );
+    let compose = format!(
+        "cd {work}\n\
+         runuser -u {user} -- env HOME={root}/shared COMPOSER_HOME={root}/shared/.composer \
+         sh -e <<'MARG_BUILD'\n{commands}MARG_BUILD\n",
+        root = quote(&app.root()),
+    );
+    let pack = format!(
+        "cd {work}\n\
+         rm -f bootstrap/cache/config.php\n\
+         cat > .marg-release.json <<'MARG_RELEASE'\n{json}\nMARG_RELEASE\n\
+         umask 077\n\
+         tar --sort=name --owner=0 --group=0 --numeric-owner -czf {artefact} .\n\
+         cd / && rm -rf {work} {source}\n",
+        json = release.json(),
+        artefact = quote(&artefact_path(app, id)),
+        source = quote(&source_path(app, id)),
+    );
+    vec![
+        step(
+            format!("{}: unpack {}", app.name, release.short_commit()),
+            unpack,
+            5,
+        ),
+        step(format!("{}: build", app.name), compose, 20),
+        step(format!("{}: pack the release", app.name), pack, 5),
+    ]
+}
+
+/// Puts a release beside the others, with its caches; what is live stays as it is.
+pub fn place(app: &App, release: &Release, checksum: &str) -> Vec<Step> {
+    let (user, root, id) = (quote(&app.slug()), app.root(), &release.id);
+    let folder = quote(&format!("{root}/releases/{id}"));
+    let artefact = quote(&artefact_path(app, id));
+    let unpack = format!(
+        "echo {checksum}\\ \\ {artefact} | sha256sum -c --quiet\n\
+         install -d -o {user} -g {user} -m 0755 {folder}.new\n\
+         tar -xzf {artefact} -C {folder}.new --no-same-owner\n\
+         chown -R {user}:{user} {folder}.new\n\
+         rm -rf {folder}\n\
+         mv -T {folder}.new {folder}\n\
+         rm -f {artefact}\n"
+    );
+    vec![
+        step(format!("{}: unpack the release", app.name), unpack, 5),
+        step(
+            format!("{}: build its caches", app.name),
+            caches(app, id),
+            5,
+        ),
+    ]
+}
+
+/// Configuration, routes, events and views, cached in the release itself. The configuration's
+/// cache holds secrets: it is made on each host, readable by the application alone.
+fn caches(app: &App, id: &str) -> String {
+    let folder = format!("{}/releases/{id}", app.root());
+    ["config:cache", "route:cache", "event:cache", "view:cache"]
+        .iter()
+        .map(|command| artisan(app, &folder, command))
+        .collect()
+}
+
+/// One artisan command as the application's user.
+fn artisan(app: &App, folder: &str, command: &str) -> String {
+    format!(
+        "cd {folder} && runuser -u {user} -- env HOME={folder} sh -c {inner}\n",
+        folder = quote(folder),
+        user = quote(&app.slug()),
+        inner = quote(&format!(
+            "umask 077; exec php artisan {command} --no-interaction --no-ansi"
+        )),
+    )
+}
+
+/// Brings the database up to date. On one host of the fleet only.
+pub fn migrate(app: &App, id: &str) -> Step {
+    let folder = format!("{}/releases/{id}", app.root());
+    step(
+        format!("{}: migrate", app.name),
+        artisan(app, &folder, "migrate --force"),
+        20,
+    )
+}
+
+/// Makes the caches of a release anew: the variables may have changed since.
+pub fn rebuild_caches(app: &App, id: &str) -> Step {
+    step(
+        format!("{}: rebuild the caches of {id}", app.name),
+        caches(app, id),
+        5,
+    )
+}
+
+/// Makes a release live: one rename, then php-fpm lets go of the old code.
+pub fn switch(app: &App, id: &str, distro: &Distro, serves: bool) -> Vec<Step> {
+    let mut body = format!(
+        "cd {root}\n\
+         test -e releases/{id}/artisan\n\
+         ln -sfnT releases/{id} current.new\n\
+         mv -fT current.new current\n",
+        root = quote(&app.root()),
+        id = quote(id),
+    );
+    if serves {
+        body.push_str(&format!(
+            "systemctl reload {}\n",
+            quote(&distro.php_fpm_unit())
+        ));
+    }
+    vec![step(format!("{}: switch to {id}", app.name), body, 5)]
+}
+
+/// Takes away the link of an application that never worked.
+pub fn nothing_live(app: &App) -> Step {
+    let body = format!("rm -f -- {}\n", quote(&format!("{}/current", app.root())));
+    step(format!("{}: nothing is live", app.name), body, 1)
+}
+
+/// Workers finish their job and start again with the new code; the step waits until those that
+/// ran before are gone. A job that takes longer than that is left to finish.
+pub fn restart_workers(app: &App) -> Step {
+    let body = format!(
+        "old=$(supervisorctl status {group} | sed -n 's/.*RUNNING *pid \\([0-9]*\\),.*/\\1/p')\n\
+         {restart}\
+         supervisorctl update\n\
+         for program in $(supervisorctl status {group} | sed -n 's/^\\([^ ]*\\) *\\(STOPPED\\|EXITED\\|FATAL\\).*/\\1/p'); do\n\
+         supervisorctl start \"$program\"\n\
+         done\n\
+         tries=1200\n\
+         for pid in $old; do\n\
+         while kill -0 \"$pid\" 2>/dev/null && [ $tries -gt 0 ]; do tries=$((tries - 1)); sleep 0.25; done\n\
+         done\n\
+         if [ $tries -le 0 ]; then echo 'a worker still finishes its job with the old code'; fi\n\
+         tries=120\n\
+         while supervisorctl status {group} | grep -qv ' RUNNING '; do\n\
+         tries=$((tries - 1))\n\
+         if [ $tries -le 0 ]; then supervisorctl status {group}; exit 1; fi\n\
+         sleep 0.25\n\
+         done\n",
+        group = quote(&format!("{}-worker:*", app.slug())),
+        restart = artisan(app, &format!("{}/current", app.root()), "queue:restart"),
+    );
+    step(format!("{}: restart its workers", app.name), body, 10)
+}
+
+/// Asks the application itself, on the host, until it answers 2xx.
+pub fn health(app: &App) -> Step {
+    let host = app
+        .hostnames
+        .first()
+        .map_or(app.name.as_str(), String::as_str);
+    let (scheme, port) = if app.tls.is_some() {
+        ("https", 443)
+    } else {
+        ("http", 80)
+    };
+    let url = format!("{scheme}://{host}{}", app.health);
+    let body = format!(
+        "tries=60\n\
+         until curl -sS -o /dev/null -f --max-time 5 --resolve {resolve} {url} 2>\"$RUN/health\"; do\n\
+         tries=$((tries - 1))\n\
+         if [ $tries -le 0 ]; then cat \"$RUN/health\"; \
+         curl -sS --max-time 5 --resolve {resolve} {url} | head -c 2000; exit 1; fi\n\
+         sleep 0.25\n\
+         done\n",
+        resolve = quote(&format!("{host}:{port}:127.0.0.1")),
+        url = quote(&url),
+    );
+    step(format!("{}: check {}", app.name, app.health), body, 5)
+}
+
+/// Remembers on the host who made what live, and when.
+pub fn record(app: &App, line: &str) -> Step {
+    let body = format!(
+        "cat >> {log} <<'MARG_RECORD'\n{line}\nMARG_RECORD\n",
+        log = quote(&format!("{}/deploys.jsonl", app.root())),
+    );
+    step(format!("{}: record the deploy", app.name), body, 1)
+}
+
+/// Removes old releases, never one that is live, and leftovers of failed builds.
+pub fn prune(app: &App, keep: &[String]) -> Step {
+    let kept: Vec<String> = keep.iter().map(|id| quote(id)).collect();
+    let body = format!(
+        "cd {root}/releases\n\
+         live=$(readlink ../current || :); live=${{live##*/}}\n\
+         for release in *; do\n\
+         [ -d \"$release\" ] || continue\n\
+         case $release in \"$live\"|{kept}) continue ;; esac\n\
+         rm -rf -- \"$release\"\n\
+         done\n\
+         rm -rf {root}/build\n",
+        root = quote(&app.root()),
+        kept = if kept.is_empty() {
+            "''".to_owned()
+        } else {
+            kept.join("|")
+        },
+    );
+    step(format!("{}: remove old releases", app.name), body, 5)
+}
+
+/// Removes a release that never went live.
+pub fn discard(app: &App, id: &str) -> Step {
+    let body = format!(
+        "cd {root}\n\
+         live=$(readlink current || :)\n\
+         [ \"$live\" = releases/{id} ] || rm -rf -- releases/{id} releases/{id}.new build/{id}\n\
+         rm -f -- {artefact} {source}\n",
+        root = quote(&app.root()),
+        id = quote(id),
+        artefact = quote(&artefact_path(app, id)),
+        source = quote(&source_path(app, id)),
+    );
+    step(format!("{}: discard {id}", app.name), body, 5)
+}

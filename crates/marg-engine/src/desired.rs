@@ -1,0 +1,99 @@
+//! What the hosts should be: the roles' resources, in the order of the blueprint.
+
+use marg_model::distro::DISTROS;
+use marg_model::{Distro, Fleet, Host, Machine, Secrets};
+use marg_resources::{Check, Context, Resource, Role};
+
+use crate::error::EngineError;
+
+/// Everything from which a host's resources are made.
+#[derive(Clone, Copy)]
+pub struct Desired<'a> {
+    /// All hosts.
+    pub fleet: &'a Fleet,
+    /// All roles.
+    pub roles: &'a [&'a dyn Role],
+    /// All secrets.
+    pub secrets: &'a Secrets,
+}
+
+impl<'a> Desired<'a> {
+    /// The host's resources on that distribution.
+    pub fn resources(
+        &self,
+        host: &'a Host,
+        machine: &'a Machine,
+        distro: &'static Distro,
+    ) -> Result<Vec<Resource>, EngineError> {
+        let context = self.context(host, machine, distro);
+        let mut resources = Vec::new();
+        for role in self.roles_of(host) {
+            resources.extend(role.resources(&context)?);
+        }
+        Ok(resources)
+    }
+
+    /// The questions that tell whether the host's roles work.
+    pub fn checks(
+        &self,
+        host: &'a Host,
+        machine: &'a Machine,
+        distro: &'static Distro,
+    ) -> Vec<Check> {
+        let context = self.context(host, machine, distro);
+        self.roles_of(host)
+            .flat_map(|role| role.checks(&context))
+            .collect()
+    }
+
+    fn context(
+        &self,
+        host: &'a Host,
+        machine: &'a Machine,
+        distro: &'static Distro,
+    ) -> Context<'a> {
+        let (fleet, secrets, roles) = (self.fleet, self.secrets, self.roles);
+        Context {
+            fleet,
+            host,
+            machine,
+            distro,
+            secrets,
+            roles,
+        }
+    }
+
+    fn roles_of(&self, host: &'a Host) -> impl Iterator<Item = &'a dyn Role> + use<'a> {
+        let roles = self.roles;
+        host.roles.iter().filter_map(move |name| {
+            roles
+                .iter()
+                .find(|role| role.schema().name == name)
+                .copied()
+        })
+    }
+}
+
+/// Roles of a host that this version of marg knows by name only.
+pub fn planned_roles<'a>(
+    host: &'a Host,
+    roles: &'a [&'a dyn Role],
+) -> impl Iterator<Item = &'a str> {
+    host.roles
+        .iter()
+        .map(String::as_str)
+        .filter(move |name| !roles.iter().any(|role| role.schema().name == *name))
+}
+
+/// The distribution that a host's image promises.
+pub fn promised(host: &Host) -> Result<&'static Distro, EngineError> {
+    host.distro().ok_or_else(|| EngineError::Image {
+        host: host.name.clone(),
+        image: host.image.clone(),
+        known: DISTROS
+            .iter()
+            .map(|distro| distro.image)
+            .collect::<Vec<_>>()
+            .join(", "),
+    })
+}

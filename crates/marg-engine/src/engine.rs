@@ -1,0 +1,137 @@
+//! The engine itself: what every operation needs at hand.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use marg_cloud::Cloud;
+use marg_model::{Blueprint, Event, EventSink, Secrets};
+use marg_resources::Role;
+use marg_ssh::{HostKey, KeyPair};
+
+use crate::cloud::situation::{Found, Situation};
+use crate::error::EngineError;
+use crate::vault::{Vault, VaultError};
+
+/// What an engine is told about its surroundings.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Who is at work, as another operator will read it: `anna@laptop`.
+    pub who: String,
+    /// Folder of the inventory: relative repositories start there.
+    pub inventory_dir: PathBuf,
+}
+
+/// Looks, plans, applies, verifies and deploys one environment.
+pub struct Engine {
+    cloud: Arc<dyn Cloud>,
+    roles: &'static [&'static dyn Role],
+    vault: Vault,
+    identity: KeyPair,
+    events: Arc<dyn EventSink>,
+    options: Options,
+    secrets: Mutex<Secrets>,
+}
+
+impl Engine {
+    /// An engine for the environment whose folder is `vault`. Makes the operator's key pair on
+    /// first use.
+    pub fn new(
+        cloud: Arc<dyn Cloud>,
+        roles: &'static [&'static dyn Role],
+        vault: Vault,
+        events: Arc<dyn EventSink>,
+        options: Options,
+    ) -> Result<Engine, EngineError> {
+        let identity = vault.identity()?;
+        let secrets = Mutex::new(vault.secrets()?);
+        Ok(Engine {
+            cloud,
+            roles,
+            vault,
+            identity,
+            events,
+            options,
+            secrets,
+        })
+    }
+
+    /// Looks at the cloud alone and compares.
+    pub async fn situation(&self, blueprint: &Blueprint) -> Result<Situation, EngineError> {
+        let public_key = self.identity.public_openssh();
+        let found = Found::look(self.cloud(), blueprint, &public_key).await?;
+        Ok(Situation::compare(
+            blueprint,
+            self.roles,
+            found,
+            self.vault.entry_hint(),
+        ))
+    }
+
+    /// The environment's secrets, made where they are missing. `existing` tells whether machines
+    /// use them already.
+    pub(crate) fn secrets(
+        &self,
+        blueprint: &Blueprint,
+        existing: bool,
+    ) -> Result<Secrets, EngineError> {
+        let mut specs: Vec<_> = self
+            .roles
+            .iter()
+            .flat_map(|role| role.secrets(blueprint))
+            .collect();
+        specs.sort_by(|a, b| a.name.cmp(&b.name));
+        specs.dedup_by(|a, b| a.name == b.name);
+        let secrets = self.vault.ensure_secrets(&specs, existing)?;
+        *self.secrets.lock().unwrap_or_else(PoisonError::into_inner) = secrets.clone();
+        Ok(secrets)
+    }
+
+    /// Tells whoever listens. Secrets in output lines are blanked here, for every reader.
+    pub(crate) fn emit(&self, event: Event) {
+        let event = match event {
+            Event::Output { host, line } => Event::Output {
+                host,
+                line: self.redact(&line),
+            },
+            other => other,
+        };
+        self.events.emit(event);
+    }
+
+    /// Blanks secrets in a text that a host produced.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        self.secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .redact(text)
+    }
+
+    /// Pins a host key under a droplet's name.
+    pub(crate) fn pin(&self, name: &str, key: &HostKey) -> Result<(), VaultError> {
+        let mut known = self.vault.known_hosts()?;
+        if known.get(name).as_ref() != Some(key) {
+            known.pin(name, key)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cloud(&self) -> &dyn Cloud {
+        self.cloud.as_ref()
+    }
+
+    pub(crate) fn roles(&self) -> &'static [&'static dyn Role] {
+        self.roles
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    pub(crate) fn identity(&self) -> &KeyPair {
+        &self.identity
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+}

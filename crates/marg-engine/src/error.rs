@@ -1,0 +1,153 @@
+//! What stops a run, and of which kind it is.
+
+use thiserror::Error;
+
+use crate::deploy::DeployError;
+use crate::host::HostError;
+use crate::vault::VaultError;
+
+/// Kinds of errors; the program's exit codes are made from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The inventory, the secrets or the arguments.
+    Config,
+    /// The cloud refused or cannot be reached.
+    Cloud,
+    /// A host cannot be reached, or is not who it should be.
+    Unreachable,
+    /// Somebody else is at work.
+    Locked,
+    /// A step failed on a host.
+    StepFailed,
+    /// A host was changed and still differs.
+    NotConverged,
+    /// A deploy or rollback did not end well.
+    DeployFailed,
+}
+
+/// What stops a run.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The cloud.
+    #[error(transparent)]
+    Cloud(#[from] marg_cloud::CloudError),
+    /// The environment's own folder.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// Keys.
+    #[error(transparent)]
+    Ssh(#[from] marg_ssh::SshError),
+    /// One host.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A role.
+    #[error(transparent)]
+    Role(#[from] marg_resources::RoleError),
+    /// A deploy.
+    #[error(transparent)]
+    Deploy(#[from] DeployError),
+    /// Not enough room in the account.
+    #[error(
+        "the account may have {limit} droplets, has {present}, and this needs {wanted} more; ask \
+         DigitalOcean for a higher limit or choose a smaller phase"
+    )]
+    DropletLimit {
+        /// The account's limit.
+        limit: u64,
+        /// Droplets that exist.
+        present: u64,
+        /// Droplets to create.
+        wanted: usize,
+    },
+    /// A name that is not in the blueprint.
+    #[error("there is no {what} {name:?} in this environment; there are: {known}")]
+    NoSuch {
+        /// `host`, `group`, `app`, `release`.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A host of the blueprint has no machine.
+    #[error("{host} does not exist yet; run `marg provision` first")]
+    NoMachine {
+        /// Host name.
+        host: String,
+    },
+    /// A role that this version knows by name only.
+    #[error(
+        "{host} has the role {role}, which this version of marg cannot provision yet; phase {phase} \
+         can be planned with `marg plan --offline --phase {phase}`"
+    )]
+    PlannedRole {
+        /// Host name.
+        host: String,
+        /// Role.
+        role: String,
+        /// Phase.
+        phase: u8,
+    },
+    /// Some hosts are not as they should be; each one's own error was told when it happened.
+    #[error("{}", failed_hosts(failures))]
+    Hosts {
+        /// Every host that failed, with its error.
+        failures: Vec<(String, EngineError)>,
+    },
+    /// An image that no row of the distribution table knows.
+    #[error("{host} has image {image}, which marg does not support; use one of: {known}")]
+    Image {
+        /// Host name.
+        host: String,
+        /// Image slug.
+        image: String,
+        /// Supported ones.
+        known: String,
+    },
+}
+
+impl EngineError {
+    /// Which kind it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            EngineError::Cloud(_) | EngineError::DropletLimit { .. } => ErrorKind::Cloud,
+            EngineError::Vault(_)
+            | EngineError::Role(_)
+            | EngineError::NoSuch { .. }
+            | EngineError::PlannedRole { .. }
+            | EngineError::Image { .. } => ErrorKind::Config,
+            EngineError::Hosts { failures } => failures
+                .first()
+                .map_or(ErrorKind::StepFailed, |(_, error)| error.kind()),
+            EngineError::Ssh(_) | EngineError::NoMachine { .. } => ErrorKind::Unreachable,
+            EngineError::Host(error) => error.kind(),
+            EngineError::Deploy(error) => error.kind(),
+        }
+    }
+}
+
+/// One paragraph per host.
+fn failed_hosts(failures: &[(String, EngineError)]) -> String {
+    let texts: Vec<String> = failures
+        .iter()
+        .map(|(_, error)| error.to_string())
+        .collect();
+    texts.join("\n\n")
+}
+
+impl HostError {
+    /// Which kind it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            HostError::Ssh(_) | HostError::Cut { .. } => ErrorKind::Unreachable,
+            HostError::Locked { .. } => ErrorKind::Locked,
+            HostError::Look { .. }
+            | HostError::Misread { .. }
+            | HostError::Step { .. }
+            | HostError::TooLong { .. }
+            | HostError::Unhealthy { .. } => ErrorKind::StepFailed,
+            HostError::NotConverged { .. } => ErrorKind::NotConverged,
+            HostError::Role(_) | HostError::Vault(_) => ErrorKind::Config,
+        }
+    }
+}

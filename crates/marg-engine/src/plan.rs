@@ -1,0 +1,119 @@
+//! What would change: the same code as `provision`, stopped before anything is applied.
+
+use futures_util::future::try_join_all;
+use marg_model::{Blueprint, Fleet, Host, Machine, Secret, Secrets};
+use marg_resources::{HostPlan, Role, plan_fresh};
+
+use crate::converge::look;
+use crate::desired::{Desired, planned_roles, promised};
+use crate::engine::Engine;
+use crate::environment::{CloudChange, CloudKind, EnvironmentPlan};
+use crate::error::EngineError;
+use crate::host::HostError;
+use crate::host::talk::Lock;
+use marg_resources::Action;
+
+impl Engine {
+    /// Looks at the cloud and at every host that exists, and changes nothing.
+    pub async fn plan(&self, blueprint: &Blueprint) -> Result<EnvironmentPlan, EngineError> {
+        let situation = self.situation(blueprint).await?;
+        let fleet = situation.fleet(blueprint);
+        let existing = !situation.by_host.is_empty();
+        let secrets = if existing {
+            self.secrets(blueprint, true)?
+        } else {
+            invented(blueprint, self.roles(), self.vault().secrets()?)
+        };
+        let desired = Desired {
+            fleet: &fleet,
+            roles: self.roles(),
+            secrets: &secrets,
+        };
+        let hosts = fleet
+            .hosts()
+            .map(async |(host, machine)| match machine.droplet {
+                Some(_) => Ok(look(self, &desired, host, machine, &Lock::None).await?.plan),
+                None => fresh(&desired, host, machine),
+            });
+        let hosts = try_join_all(hosts).await?;
+        let mut notes = situation.notes.clone();
+        notes.extend(role_notes(blueprint, self.roles()));
+        Ok(EnvironmentPlan {
+            cloud: situation.changes.clone(),
+            hosts,
+            monthly: Some(situation.monthly),
+            notes,
+            ..EnvironmentPlan::default()
+        }
+        .summed())
+    }
+}
+
+/// Plans without network or token, as if nothing existed yet.
+pub fn plan_offline(
+    blueprint: &Blueprint,
+    roles: &[&dyn Role],
+) -> Result<EnvironmentPlan, EngineError> {
+    let fleet = Fleet::pending(blueprint);
+    let secrets = invented(blueprint, roles, Secrets::default());
+    let desired = Desired {
+        fleet: &fleet,
+        roles,
+        secrets: &secrets,
+    };
+    let hosts: Result<Vec<HostPlan>, EngineError> = fleet
+        .hosts()
+        .map(|(host, machine)| fresh(&desired, host, machine))
+        .collect();
+    let cloud = blueprint.hosts.iter().map(|host| CloudChange {
+        kind: CloudKind::Droplet,
+        name: blueprint.droplet_name(&host.name),
+        action: Action::Create,
+        details: vec![format!(
+            "{} {} {}",
+            host.size, host.image, blueprint.environment.region
+        )],
+    });
+    let mut notes = vec!["offline: as if nothing existed yet, without prices".to_owned()];
+    notes.extend(role_notes(blueprint, roles));
+    let plan = EnvironmentPlan {
+        cloud: cloud.collect(),
+        hosts: hosts?,
+        notes,
+        ..EnvironmentPlan::default()
+    };
+    Ok(plan.summed())
+}
+
+fn fresh(desired: &Desired<'_>, host: &Host, machine: &Machine) -> Result<HostPlan, EngineError> {
+    let resources = desired.resources(host, machine, promised(host)?)?;
+    let misread = |source| HostError::Misread {
+        host: host.name.clone(),
+        source,
+    };
+    Ok(plan_fresh(&host.name, &resources).map_err(misread)?)
+}
+
+/// Stand-ins for secrets that a plan needs to know the shape of, but must not make.
+fn invented(blueprint: &Blueprint, roles: &[&dyn Role], mut secrets: Secrets) -> Secrets {
+    for spec in roles.iter().flat_map(|role| role.secrets(blueprint)) {
+        if secrets.get(&spec.name).is_none() {
+            secrets.insert(spec.name.clone(), Secret::new(format!("<{}>", spec.name)));
+        }
+    }
+    secrets
+}
+
+fn role_notes(blueprint: &Blueprint, roles: &[&dyn Role]) -> Vec<String> {
+    let mut missing: Vec<&str> = blueprint
+        .hosts
+        .iter()
+        .flat_map(|host| planned_roles(host, roles))
+        .collect();
+    missing.sort_unstable();
+    missing.dedup();
+    let note = |role: &str| {
+        format!("role {role} is planned for phase 3 and later; its resources are not in this plan")
+    };
+    missing.into_iter().map(note).collect()
+}
