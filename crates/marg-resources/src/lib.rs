@@ -19,6 +19,11 @@ pub use change::{
     Verdict, Work,
 };
 pub use kind::{Before, Kind, Notify, Resource};
+pub use kinds::{
+    AptRepository, Block, Command, Database, DatabaseUser, Directory, File, Group, Link, Package,
+    Release, Service, SshdConfig, State, SupervisorProgram, Swap, Sysctl, Timer, UfwPolicy,
+    UfwRule, User,
+};
 pub use plan::{HostPlan, PlannedChange, Step, plan, plan_fresh};
 pub use quote::quote;
 pub use role::{Check, Context, Opening, Peer, Role, RoleError};

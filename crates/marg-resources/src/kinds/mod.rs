@@ -92,7 +92,25 @@ macro_rules! kinds {
 }
 
 kinds! {
+    swap: Swap,
+    apt_repository: AptRepository,
     package: Package,
     file: File,
+    block: Block,
+    directory: Directory,
+    link: Link,
     service: Service,
+    group: Group,
+    user: User,
+    sysctl: Sysctl,
+    ufw_rule: UfwRule,
+    ufw_policy: UfwPolicy,
+    sshd_config: SshdConfig,
+    supervisor_program: SupervisorProgram,
+    timer: Timer,
+    sql: Sql,
+    command: Command,
+    release: Release,
 }
+
+pub use sql::{Database, DatabaseUser};
