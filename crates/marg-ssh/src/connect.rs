@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::gate::{End, Gate, GateError};
+use crate::prompt::PromptStream;
 use crate::session::Session;
 use crate::{Deadline, KeyPair, SshError, Target};
 
@@ -76,7 +77,7 @@ pub(crate) async fn connect(
     let (handle, ended) = match &via {
         None => {
             let stream = reach(target, attempt.reach).await?;
-            handshake(target, stream, attempt.login).await?
+            handshake(target, PromptStream::new(stream), attempt.login).await?
         }
         Some(jump) => {
             let stream = jump.tunnel(target, attempt.reach).await?;

@@ -32,6 +32,7 @@ mod known_hosts;
 mod lines;
 mod openssh;
 mod process;
+mod prompt;
 mod ready;
 mod session;
 mod target;

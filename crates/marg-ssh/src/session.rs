@@ -193,13 +193,13 @@ impl Session {
             }
             match process.write(&piece[..filled], deadline).await {
                 Ok(()) => {}
-                // It will say why in its output.
+                // A command that failed says why in its output; one that claims success has
+                // still not got everything.
                 Err(SshError::StdinClosed { .. }) => {
-                    let output = process
+                    process
                         .output(deadline)
                         .await?
                         .checked(self.host(), doing)?;
-                    tracing::debug!(status = %output.status, "upload ended early");
                     return Err(SshError::StdinClosed {
                         host: self.host().to_owned(),
                     });
