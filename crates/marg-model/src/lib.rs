@@ -2,15 +2,26 @@
 //! clocks, no tokio; parsing and validation are pure functions of their text.
 
 pub mod blueprint;
+pub mod builtin;
+pub mod capacity;
+pub mod cost;
+pub mod diagnostic;
 pub mod distro;
 pub mod event;
 pub mod fleet;
 pub mod inventory;
+pub mod parse;
 pub mod phase;
+pub mod resolve;
 pub mod schema;
 pub mod secret;
+#[cfg(test)]
+mod testing;
 
 pub use blueprint::{Blueprint, Host, HostEnv};
+pub use capacity::{Component, Load};
+pub use cost::{Cost, CostRow};
+pub use diagnostic::{Diagnostic, Diagnostics, Span};
 pub use distro::{Distro, SqlEngine};
 pub use event::{Event, EventSink, StepStatus};
 pub use fleet::{Address, Fleet, Machine};
@@ -19,5 +30,6 @@ pub use inventory::{
     Inventory, Settings, Tls,
 };
 pub use phase::{Capacity, Group, Limit, Phase};
+pub use resolve::{ResolveError, ResolveErrors};
 pub use schema::{RoleSchema, Setting, SettingKind, SettingValue};
 pub use secret::{Secret, SecretKind, SecretSpec, Secrets};

@@ -3,7 +3,7 @@
 /// A phase: groups of hosts, their sizes, roles and order, its capacity and budget.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phase {
-    /// 1 to 4.
+    /// 1 to 4 are built in; a project may have its own up to 9.
     pub number: u8,
     /// One line: what the phase is for.
     pub title: String,
@@ -54,6 +54,8 @@ pub struct Limit {
     pub component: String,
     /// Unit, for example `requests`, `operations`, `queries`.
     pub unit: String,
-    /// How many per second.
+    /// How many per second: in all, or per host of the group below.
     pub per_second: u32,
+    /// Group whose hosts each carry that much; `None` when more hosts do not carry more.
+    pub per_host: Option<String>,
 }
