@@ -1,0 +1,143 @@
+//! `/v2/tags`. Names are compared without regard to case and keep their first spelling.
+
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::answer::{Answer, ApiError, created, no_content, ok, page};
+use super::ask::{Ask, Body, Id};
+use crate::lifecycle;
+use crate::store::Records;
+
+#[derive(Deserialize)]
+pub(super) struct NewTag {
+    name: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Resources {
+    resources: Vec<Resource>,
+}
+
+#[derive(Deserialize)]
+struct Resource {
+    resource_id: Id,
+    resource_type: String,
+}
+
+pub(super) async fn list(State(cloud): Shared, ask: Ask) -> Answer {
+    let tags = cloud
+        .store
+        .read(|records| records.tags.iter().map(|tag| view(records, tag)).collect());
+    page(&ask, "tags", tags)
+}
+
+pub(super) async fn create(State(cloud): Shared, Body(new): Body<NewTag>) -> Answer {
+    let tag = cloud.store.change(|records| {
+        check(&new.name)?;
+        let name = records.tag(&new.name);
+        Ok::<_, ApiError>(view(records, &name))
+    })?;
+    created(json!({ "tag": tag }))
+}
+
+pub(super) async fn show(State(cloud): Shared, Path(name): Path<String>) -> Answer {
+    let tag = cloud
+        .store
+        .read(|records| find(records, &name).map(|name| view(records, &name)));
+    ok(json!({ "tag": tag? }))
+}
+
+pub(super) async fn remove(State(cloud): Shared, Path(name): Path<String>) -> Answer {
+    cloud.store.change(|records| {
+        let name = find(records, &name)?;
+        records.tags.retain(|tag| *tag != name);
+        for droplet in &mut records.droplets {
+            droplet.tags.retain(|tag| *tag != name);
+        }
+        Ok::<_, ApiError>(())
+    })?;
+    tokio::spawn(lifecycle::rewire(cloud, None));
+    no_content()
+}
+
+pub(super) async fn add(
+    cloud: Shared,
+    name: Path<String>,
+    Body(body): Body<Resources>,
+) -> Answer {
+    change(cloud, name, body, |tags, name| {
+        if !tags.iter().any(|tag| tag == name) {
+            tags.push(name.to_owned());
+        }
+    })
+}
+
+pub(super) async fn take_off(
+    cloud: Shared,
+    name: Path<String>,
+    Body(body): Body<Resources>,
+) -> Answer {
+    change(cloud, name, body, |tags, name| tags.retain(|tag| tag != name))
+}
+
+fn change(
+    State(cloud): Shared,
+    Path(name): Path<String>,
+    body: Resources,
+    change: impl Fn(&mut Vec<String>, &str),
+) -> Answer {
+    cloud.store.change(|records| {
+        let name = find(records, &name)?;
+        for resource in &body.resources {
+            if resource.resource_type != "droplet" {
+                return Err(ApiError::unprocessable("the lab tags droplets only"));
+            }
+            let id = resource.resource_id.text().parse().map_err(|_| ApiError::not_found())?;
+            let droplet = records.droplet_mut(id).ok_or_else(ApiError::not_found)?;
+            change(&mut droplet.tags, &name);
+        }
+        Ok(())
+    })?;
+    // Firewalls may name the tag.
+    tokio::spawn(lifecycle::rewire(cloud, None));
+    no_content()
+}
+
+/// Refuses what is no name for a tag.
+pub(super) fn check(name: &str) -> Result<(), ApiError> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "_-:".contains(letter);
+    if !name.is_empty() && name.len() <= 255 && name.chars().all(fits) {
+        return Ok(());
+    }
+    Err(ApiError::unprocessable(format!(
+        "{name} is not a valid tag: letters, digits, `_`, `-` and `:` only"
+    )))
+}
+
+/// The tag exactly as it was first written: addresses need that spelling.
+fn find(records: &Records, name: &str) -> Result<String, ApiError> {
+    records.tags.iter().find(|tag| *tag == name).cloned().ok_or_else(ApiError::not_found)
+}
+
+fn view(records: &Records, name: &str) -> Value {
+    let tagged: Vec<String> = records
+        .droplets
+        .iter()
+        .filter(|droplet| droplet.has_tag(name))
+        .map(|droplet| format!("/v2/droplets/{}", droplet.id))
+        .collect();
+    let mut droplets = json!({ "count": tagged.len() });
+    let mut all = json!({ "count": tagged.len() });
+    if let Some(last) = tagged.last() {
+        droplets["last_tagged_uri"] = json!(last);
+        all["last_tagged_uri"] = json!(last);
+    }
+    let nothing = json!({ "count": 0 });
+    all["droplets"] = droplets;
+    for kind in ["images", "volumes", "volume_snapshots", "databases"] {
+        all[kind] = nothing.clone();
+    }
+    json!({ "name": name, "resources": all })
+}

@@ -1,0 +1,64 @@
+//! Machines that only remember what they were told: for the tests of the API.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use super::nft::Rules;
+use super::{MachineSpec, Machines, Stop};
+use crate::error::{LabError, LabResult};
+
+/// Machines in memory.
+#[derive(Default)]
+pub(crate) struct FakeMachines {
+    running: Mutex<BTreeSet<u64>>,
+    rules: Mutex<Rules>,
+    /// Droplets whose name starts so cannot be made.
+    pub broken_name: Option<String>,
+}
+
+impl FakeMachines {
+    /// The rules that were applied last.
+    pub(crate) fn rules(&self) -> Rules {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The machine ends by itself.
+    pub(crate) fn halt(&self, id: u64) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+}
+
+impl Machines for FakeMachines {
+    fn create(&self, spec: &MachineSpec) -> LabResult<()> {
+        match &self.broken_name {
+            Some(name) if spec.name.starts_with(name) => {
+                Err(LabError::HostDown { host: spec.name.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn boot(&self, spec: &MachineSpec) -> LabResult<()> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(spec.id);
+        Ok(())
+    }
+
+    fn stop(&self, id: u64, _how: Stop) -> LabResult<()> {
+        self.halt(id);
+        Ok(())
+    }
+
+    fn remove(&self, id: u64) -> LabResult<()> {
+        self.halt(id);
+        Ok(())
+    }
+
+    fn running(&self, id: u64) -> LabResult<bool> {
+        Ok(self.running.lock().unwrap_or_else(PoisonError::into_inner).contains(&id))
+    }
+
+    fn apply_rules(&self, rules: &Rules) -> LabResult<()> {
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = rules.clone();
+        Ok(())
+    }
+}
