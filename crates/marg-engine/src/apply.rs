@@ -42,7 +42,7 @@ pub async fn apply(engine: &Engine, link: &mut Link, plan: &HostPlan) -> Result<
         confirmed
     };
     let (applied, confirmed) = tokio::join!(applying, confirming);
-    link.count_connections(confirmed);
+    link.count_confirmations(confirmed);
     applied
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use marg_ssh::{Deadline, HostKey, Session, SshError, Target};
+use marg_ssh::{Deadline, HostKey, Session, SshError, Stats, Target};
 
 use super::HostError;
 use crate::engine::Engine;
@@ -29,12 +29,12 @@ const USE: &str = "set -e; cd /etc/ssh; \
     systemctl reload-or-restart ssh";
 
 /// Waits for cloud-init, gives the machine its own host key, and connects again with it.
-/// Returns how many connections were used up before the one it returns.
+/// Returns what was used up before the session that it returns.
 pub async fn finish(
     engine: &Engine,
     session: Session,
     target: Target,
-) -> Result<(Session, Target, usize), HostError> {
+) -> Result<(Session, Target, Stats), HostError> {
     wait_for_cloud_init(&session).await?;
     let name = target.name.clone();
     let mut known = engine.vault().known_hosts()?;
@@ -49,6 +49,7 @@ pub async fn finish(
         }
     };
     checked(&session, "using the new host key", USE, SHORT).await?;
+    let used = session.stats();
     session.close().await;
     let target = Target {
         host_key: key.clone(),
@@ -58,7 +59,7 @@ pub async fn finish(
     known.pin(&name, &key)?;
     known.forget(&next(&name))?;
     engine.vault().drop_first_host_key(&name)?;
-    Ok((again, target, 1))
+    Ok((again, target, used))
 }
 
 /// A machine is not touched before cloud-init is done with it. Status 2 means that it finished

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use marg_model::Blueprint;
 use marg_resources::Answer;
-use marg_ssh::{Deadline, LineEvent, Patience, ProcessLines, Session, SshError, Target};
+use marg_ssh::{Deadline, LineEvent, Patience, ProcessLines, Session, SshError, Stats, Target};
 
 use super::talk::{Lock, Pipe, Talk, command, new_mark};
 use super::{HostError, first_login};
@@ -27,8 +27,8 @@ pub struct Link {
     pub talk: Talk<ProcessLines>,
     /// Where it leads.
     pub target: Target,
-    /// Connections that were opened besides this one.
-    earlier_connections: usize,
+    /// What other connections to this host have cost in this run.
+    besides: Stats,
 }
 
 /// Which host, where.
@@ -51,11 +51,10 @@ impl Link {
         let name = blueprint.droplet_name(place.host);
         let first = engine.vault().has_first_host_key(&name);
         let (session, target) = connect(engine, &name, place.address, first).await?;
-        let (session, target, earlier_connections) = if first {
-            let (session, target, used) = first_login::finish(engine, session, target).await?;
-            (session, target, used)
+        let (session, target, besides) = if first {
+            first_login::finish(engine, session, target).await?
         } else {
-            (session, target, 0)
+            (session, target, Stats::default())
         };
         let mark = new_mark();
         let process = session
@@ -81,9 +80,10 @@ impl Link {
         )
     }
 
-    /// Counts connections that were opened beside this one.
-    pub fn count_connections(&mut self, more: usize) {
-        self.earlier_connections += more;
+    /// Counts connections that were opened beside this one, each for one command.
+    pub fn count_confirmations(&mut self, more: u32) {
+        self.besides.connections += more;
+        self.besides.execs += more;
     }
 
     /// Runs a probe.
