@@ -25,7 +25,7 @@ pub async fn apply(engine: &Engine, link: &mut Link, plan: &HostPlan) -> Result<
     let applying = link.talk.apply(plan, on);
     let (target, host) = (link.target.clone(), link.host.clone());
     let confirming = async {
-        let mut confirmed = 0;
+        let mut confirmed = 0_u32;
         while asked.recv().await.is_some() {
             match confirm_guard(engine, &target).await {
                 Ok(()) => confirmed += 1,

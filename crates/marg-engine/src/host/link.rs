@@ -67,17 +67,16 @@ impl Link {
             session,
             talk,
             target,
-            earlier_connections,
+            besides,
         })
     }
 
     /// Connections and execs so far.
     pub fn cost(&self) -> (usize, usize) {
         let stats = self.session.stats();
-        (
-            self.earlier_connections + stats.connections as usize,
-            stats.execs as usize,
-        )
+        let connections = self.besides.connections + stats.connections;
+        let execs = self.besides.execs + stats.execs;
+        (connections as usize, execs as usize)
     }
 
     /// Counts connections that were opened beside this one, each for one command.
