@@ -12,6 +12,8 @@ pub mod plan;
 pub mod quote;
 pub mod role;
 pub mod script;
+#[cfg(test)]
+mod testing;
 
 pub use answer::{Answer, Facts, Misread};
 pub use change::{

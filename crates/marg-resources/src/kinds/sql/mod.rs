@@ -1,17 +1,26 @@
-//! `sql`: databases and database users of the host's own server.
+//! `sql`: databases and database users of the host's own server. All of them are read by one
+//! call of the SQL client, which runs as root over the server's socket.
 
+#[cfg(test)]
+mod cases;
 mod database;
+mod hash;
+mod probe;
+mod quote;
 mod user;
 
 pub use database::Database;
 pub use user::DatabaseUser;
 
+use marg_model::{Secret, SqlEngine};
+
 use crate::answer::Misread;
 use crate::change::Verdict;
 use crate::kind::{Before, Kind};
 use crate::kinds::State;
+use crate::script::Shell;
 
-/// A database or a user: both are read by one call of the SQL client.
+/// A database or a user.
 #[derive(Clone, Debug)]
 pub enum Sql {
     /// A database.
@@ -32,9 +41,63 @@ impl From<DatabaseUser> for State {
     }
 }
 
+/// Default character set and collation of a database, if it exists.
+pub type DatabaseSeen = Option<(String, String)>;
+
+/// What the server says of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserSeen {
+    /// How it logs in.
+    pub plugin: String,
+    /// Its password's hash, in hexadecimal digits.
+    pub hash: Secret,
+    /// Whether it may log in in other ways, too.
+    pub other_ways: bool,
+    /// What `SHOW GRANTS` says, without passwords.
+    pub grants: Vec<String>,
+}
+
+/// What the server says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SqlSeen {
+    /// No server runs.
+    Down,
+    /// Of a database.
+    Database(DatabaseSeen),
+    /// Of a user.
+    User(Option<UserSeen>),
+}
+
+impl Sql {
+    fn engine(&self) -> SqlEngine {
+        match self {
+            Sql::Database(database) => database.engine,
+            Sql::User(user) => user.engine,
+        }
+    }
+}
+
+/// The client's name.
+fn client(engine: SqlEngine) -> &'static str {
+    match engine {
+        SqlEngine::MariaDb => "mariadb",
+        SqlEngine::MySql => "mysql",
+    }
+}
+
+/// One call of the client, with statements on its standard input. It ends at the first error.
+fn call(engine: SqlEngine, statements: Shell) -> Shell {
+    let head = format!(
+        "{} --batch --skip-column-names --default-character-set=utf8mb4 <<'MARG_SQL'\n\
+         SET SESSION sql_mode = '';\n",
+        client(engine)
+    );
+    Shell::new(head).then(statements).text("MARG_SQL")
+}
+
 impl Kind for Sql {
     const NAME: &'static str = "sql";
-    type Seen = ();
+    type Seen = SqlSeen;
 
     fn id(&self) -> String {
         match self {
@@ -43,17 +106,31 @@ impl Kind for Sql {
         }
     }
 
-    fn probe(_all: &[&Self]) -> String {
-        String::new()
+    fn probe(all: &[&Self]) -> String {
+        probe::script(all)
     }
 
-    fn read(_all: &[&Self], _lines: &[String]) -> Result<Vec<()>, Misread> {
-        Err(Self::misread("this kind cannot be read yet"))
+    fn read(all: &[&Self], lines: &[String]) -> Result<Vec<SqlSeen>, Misread> {
+        probe::read(all, lines)
     }
 
-    fn fresh(&self) {}
+    fn fresh(&self) -> SqlSeen {
+        SqlSeen::Down
+    }
 
-    fn diff(&self, _seen: &(), _before: &Before) -> Verdict {
-        Verdict::Converged
+    fn diff(&self, seen: &SqlSeen, _before: &Before) -> Verdict {
+        match (self, seen) {
+            (Sql::Database(database), SqlSeen::Database(seen)) => database.diff(seen),
+            (Sql::User(user), SqlSeen::User(seen)) => user.diff(seen.as_ref()),
+            (Sql::Database(database), _) => self.later(database.ensure()),
+            (Sql::User(user), _) => self.later(user.ensure()),
+        }
+    }
+}
+
+impl Sql {
+    fn later(&self, change: crate::change::Change) -> Verdict {
+        let until = format!("service {} runs", client(self.engine()));
+        Verdict::Unknown { until, change }
     }
 }
