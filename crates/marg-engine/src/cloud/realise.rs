@@ -13,7 +13,7 @@ use marg_model::{Blueprint, Event, Host};
 use marg_resources::Role;
 
 use super::desired;
-use super::situation::{Situation, firewall_changes};
+use super::situation::{Situation, firewall_changes, untagged};
 use super::user_data::user_data;
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -41,6 +41,7 @@ pub async fn realise(
         name: "cloud".to_owned(),
     });
     let making = prepare(engine, blueprint).await?;
+    making.tags(&situation).await?;
     making.firewalls(&situation, engine.roles()).await?;
     let droplets = making.droplets(&situation).await?;
     making.entry(&situation, &droplets).await?;
@@ -84,6 +85,16 @@ async fn prepare<'a>(
 }
 
 impl Making<'_> {
+    async fn tags(&self, situation: &Situation) -> Result<(), EngineError> {
+        for (host, droplet) in untagged(self.blueprint, situation) {
+            let tag = Tag::new(&self.blueprint.group_tag(&host.group))?;
+            let owned = Owned::claim(droplet, &self.environment)?;
+            self.cloud.tag_droplets(&tag, &[owned]).await?;
+            self.say(format!("droplet {}", droplet.name), "tagged");
+        }
+        Ok(())
+    }
+
     async fn firewalls(
         &self,
         situation: &Situation,

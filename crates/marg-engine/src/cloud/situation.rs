@@ -273,6 +273,15 @@ fn changes(blueprint: &Blueprint, roles: &[&dyn Role], situation: &Situation) ->
         };
         add(CloudKind::Firewall, spec.name, action, differences);
     }
+    for (host, _) in untagged(blueprint, situation) {
+        let details = vec![format!("+ tag {}", blueprint.group_tag(&host.group))];
+        add(
+            CloudKind::Droplet,
+            blueprint.droplet_name(&host.name),
+            Action::Update,
+            details,
+        );
+    }
     for host in situation.missing(blueprint) {
         let price = found.sizes.iter().find(|size| size.slug == host.size);
         let price = price.map_or("unknown price".to_owned(), |s| {
@@ -293,6 +302,21 @@ fn changes(blueprint: &Blueprint, roles: &[&dyn Role], situation: &Situation) ->
         changes.push(change);
     }
     changes
+}
+
+/// Droplets without their group's tag: the group's firewall does not cover them.
+pub fn untagged<'a>(
+    blueprint: &'a Blueprint,
+    situation: &'a Situation,
+) -> impl Iterator<Item = (&'a Host, &'a Droplet)> {
+    blueprint.hosts.iter().filter_map(|host| {
+        let droplet = situation.by_host.get(&host.name)?;
+        let wanted = blueprint.group_tag(&host.group);
+        // Tags that the token may not read are not known to be missing.
+        let tags = droplet.tags.as_ref()?;
+        let has = tags.iter().any(|tag| tag.eq_ignore_ascii_case(&wanted));
+        (!has).then_some((host, droplet))
+    })
 }
 
 /// Firewalls that are missing or differ, with what differs.
@@ -341,3 +365,7 @@ fn entry_change(blueprint: &Blueprint, situation: &Situation) -> Option<CloudCha
         details,
     })
 }
+
+#[cfg(test)]
+#[path = "situation_tests.rs"]
+mod tests;

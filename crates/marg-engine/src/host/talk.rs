@@ -143,13 +143,20 @@ impl<P: Pipe> Talk<P> {
         let script: Shell = apply_script(plan, &self.mark);
         self.send("apply", script.reveal().expose()).await?;
         let mut run = Run::new(plan, &self.mark);
-        while let Some(line) = self.pipe.line(run.time_left(&self.host)?).await? {
+        loop {
+            let line = match self.pipe.line(run.time_left(&self.host)?).await {
+                Ok(Some(line)) => line,
+                Ok(None) => {
+                    return Err(self.cut("an apply; it finishes the step in hand and stops"));
+                }
+                // A wait that ended because the step's time is up is told as that.
+                Err(error) => return Err(run.time_left(&self.host).err().unwrap_or(error)),
+            };
             if let Some(status) = line.strip_prefix(&run.done) {
                 return run.finish(&self.host, status);
             }
             run.take(line, &mut on);
         }
-        Err(self.cut("an apply; it finishes the step in hand and stops"))
     }
 
     async fn send(&mut self, verb: &str, script: &str) -> Result<(), HostError> {

@@ -1,0 +1,170 @@
+//! What is found beside what is wanted, as data.
+#![allow(clippy::unwrap_used)]
+
+use marg_model::{Environment, Phase};
+use serde_json::json;
+
+use super::*;
+
+fn blueprint() -> Blueprint {
+    let host = |name: &str, group: &str| Host {
+        name: name.to_owned(),
+        group: group.to_owned(),
+        number: 1,
+        size: "s-1vcpu-1gb".to_owned(),
+        image: "debian-13-x64".to_owned(),
+        roles: Vec::new(),
+        needs: Vec::new(),
+        holds_data: group == "redis",
+        settings: Default::default(),
+        env: Default::default(),
+    };
+    let phases = marg_model::builtin::phases(marg_roles_schemas()).unwrap();
+    let phase: Phase = phases.into_iter().find(|phase| phase.number == 2).unwrap();
+    Blueprint {
+        environment: Environment {
+            name: "shop".to_owned(),
+            phase: None,
+            region: "fra1".to_owned(),
+            image: "debian-13-x64".to_owned(),
+            domain: "shop.test".to_owned(),
+            internal_domain: "shop.internal".to_owned(),
+            ssh_from: vec!["0.0.0.0/0".to_owned()],
+            vpc_range: None,
+        },
+        phase,
+        hosts: vec![host("http1", "http"), host("redis1", "redis")],
+        apps: Vec::new(),
+        databases: Vec::new(),
+        database_users: Vec::new(),
+    }
+}
+
+/// The built-in phases name roles; here only the names count.
+fn marg_roles_schemas() -> &'static [marg_model::RoleSchema] {
+    macro_rules! schemas {
+        ($($name:literal),*) => {
+            &[$(marg_model::RoleSchema { name: $name, doc: "", settings: &[] }),*]
+        };
+    }
+    schemas![
+        "base",
+        "ufw",
+        "nginx",
+        "php-fpm",
+        "app",
+        "redis",
+        "mysql",
+        "worker",
+        "scheduler",
+        "haproxy",
+        "redis-sentinel",
+        "mysql-replica"
+    ]
+}
+
+fn droplet(id: u64, name: &str, tags: &[&str]) -> Droplet {
+    serde_json::from_value(json!({
+        "id": id, "name": name, "status": "active", "tags": tags, "size_slug": "s-1vcpu-1gb",
+        "memory": 1024, "vcpus": 1, "disk": 25,
+        "networks": {"v4": [
+            {"ip_address": format!("198.18.0.{id}"), "type": "public"},
+            {"ip_address": "198.18.240.1", "type": "public"},
+            {"ip_address": format!("10.0.0.{id}"), "type": "private"},
+        ]},
+    }))
+    .unwrap()
+}
+
+fn found(droplets: Vec<Droplet>) -> Found {
+    let reserved = json!([{"ip": "198.18.240.1", "droplet": {"id": 1}}]);
+    let size = json!([{"slug": "s-1vcpu-1gb", "memory": 1024, "vcpus": 1, "disk": 25,
+        "price_monthly": 6.0, "price_hourly": 0.009, "regions": ["fra1"], "available": true}]);
+    Found {
+        droplets,
+        reserved: serde_json::from_value(reserved).unwrap(),
+        vpcs: Vec::new(),
+        firewalls: Vec::new(),
+        sizes: serde_json::from_value(size).unwrap(),
+        ssh_key: None,
+    }
+}
+
+const HTTP: &[&str] = &["marg", "marg-env:shop", "marg-group:shop:http"];
+const REDIS: &[&str] = &["marg", "marg-env:shop", "marg-group:shop:redis"];
+
+#[test]
+fn missing_hosts_are_created_and_found_ones_are_bound_to_their_own_addresses() {
+    let blueprint = blueprint();
+    let situation = Situation::compare(
+        &blueprint,
+        &[],
+        found(vec![droplet(1, "shop-http1", HTTP)]),
+        None,
+    );
+    let missing: Vec<_> = situation
+        .missing(&blueprint)
+        .map(|host| &*host.name)
+        .collect();
+    assert_eq!(missing, ["redis1"]);
+    assert_eq!(
+        situation.monthly,
+        Monthly {
+            before: 6.0,
+            after: 12.0
+        }
+    );
+    let fleet = situation.fleet(&blueprint);
+    // The reserved address is among the droplet's public ones, and is not its own.
+    assert_eq!(
+        fleet.machine("http1").unwrap().public.to_string(),
+        "198.18.0.1"
+    );
+    assert_eq!(fleet.machine("redis1").unwrap().private.known(), None);
+    assert_eq!(fleet.entry.to_string(), "198.18.240.1");
+}
+
+#[test]
+fn the_oldest_of_several_is_the_host_and_strangers_are_left_alone() {
+    let droplets = vec![
+        droplet(3, "shop-http1", HTTP),
+        droplet(1, "shop-http1", HTTP),
+        droplet(2, "shop-redis1", REDIS),
+        droplet(9, "shop-old1", &["marg-env:shop"]),
+    ];
+    let situation = Situation::compare(&blueprint(), &[], found(droplets), None);
+    assert_eq!(situation.by_host["http1"].id.0, 1);
+    assert_eq!(situation.missing(&blueprint()).count(), 0);
+    let notes = situation.notes.join("\n");
+    assert!(
+        notes.contains("shop-old1 (9)") && notes.contains("left alone"),
+        "{notes}"
+    );
+    assert!(
+        notes.contains("several droplets named shop-http1; 3 is not used"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn a_droplet_without_its_groups_tag_is_tagged_before_anything_else_relies_on_it() {
+    let droplets = vec![
+        droplet(1, "shop-http1", &["marg-env:shop"]),
+        droplet(
+            2,
+            "shop-redis1",
+            &["marg-env:shop", "MARG-GROUP:shop:redis"],
+        ),
+    ];
+    let situation = Situation::compare(&blueprint(), &[], found(droplets), None);
+    let tagged: Vec<_> = situation
+        .changes
+        .iter()
+        .filter(|change| change.kind == CloudKind::Droplet)
+        .map(|change| (&*change.name, change.details.join(",")))
+        .collect();
+    assert_eq!(
+        tagged,
+        [("shop-http1", "+ tag marg-group:shop:http".to_owned())]
+    );
+}
