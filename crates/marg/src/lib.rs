@@ -1,1 +1,58 @@
-//! See the crate's description; the rooms are explained in `book/src/architecture.md`.
+//! marg as a library: from an inventory file and a phase to running Laravel applications.
+//!
+//! The façade over the workspace's rooms. A program needs four words:
+//!
+//! - [`Project`]: an inventory file, found and read; gives a [`Blueprint`] for a phase.
+//! - [`Endpoint`]: which cloud is asked, and with which token; DigitalOcean or the lab.
+//! - [`Engine`]: looks, plans, provisions, deploys. It prints nothing.
+//! - [`Event`]: what the engine says meanwhile, to an [`EventSink`] of yours.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::Arc;
+//! use marg::{Endpoint, Event, Project};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let project = Project::open(None, Path::new("."))?;
+//! let blueprint = project.blueprint(Some(2))?;
+//! let listener = Arc::new(|event: Event| eprintln!("{event:?}"));
+//! let engine = project.engine(&Endpoint::from_env()?, listener)?;
+//! let plan = engine.plan(&blueprint).await?;
+//! if !plan.is_empty() {
+//!     engine.provision(&blueprint).await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Planning without a network or a token is [`Project::plan_offline`].
+
+mod endpoint;
+mod error;
+mod project;
+
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::{Error, ErrorKind};
+pub use project::Project;
+
+pub use marg_engine::{
+    AppReleases, CloudChange, CloudKind, DeployReport, DestroyPreview, DestroyReport, Engine,
+    EngineError, EnvironmentPlan, FleetStatus, HostReleases, HostReport, HostStatus, Monthly,
+    Release, Report, RunOutput, Situation, Summary, VaultError,
+};
+pub use marg_model::{
+    App, Blueprint, Capacity, Component, Cost, CostRow, Diagnostic, Diagnostics, Environment,
+    Event, EventSink, Group, Host, HostEnv, Inventory, Limit, Load, Phase, Secret, StepStatus,
+};
+pub use marg_resources::{Action, HostPlan, PlannedChange, Status, Step, TextDiff, quote};
+
+/// The script that would make a host's planned changes, with `<secret>` in place of secrets.
+pub fn script(plan: &HostPlan) -> String {
+    // The real word that marks a step's output is drawn anew for every run.
+    marg_resources::apply_script(plan, "MARK").to_string()
+}
+
+/// The local cloud: a DigitalOcean-compatible API on loopback that boots real machines.
+pub mod lab {
+    pub use marg_lab::*;
+}

@@ -1,0 +1,99 @@
+//! Everything that can go wrong before the engine starts, and the kinds of all failures.
+
+use std::path::PathBuf;
+
+use marg_model::Diagnostics;
+use thiserror::Error;
+
+use crate::endpoint::EndpointError;
+
+pub use marg_engine::ErrorKind;
+
+/// Why a project cannot be opened, resolved or connected.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No inventory was named and none was found.
+    #[error(
+        "no inventory: neither {folder} nor a folder above it has an `inventories` folder; go \
+         into your project, or name the file with --inventory FILE", folder = folder.display()
+    )]
+    NoInventory {
+        /// Where the search began.
+        folder: PathBuf,
+    },
+    /// The folder for inventories has none.
+    #[error(
+        "no inventory: {folder} has no .toml file; write one there, or name the file with \
+         --inventory FILE", folder = folder.display()
+    )]
+    EmptyFolder {
+        /// The `inventories` folder.
+        folder: PathBuf,
+    },
+    /// More than one inventory: marg does not guess which fleet is meant.
+    #[error(
+        "{folder} has several inventories: {names}; name the one you mean with --inventory FILE",
+        folder = folder.display(), names = names.join(", ")
+    )]
+    SeveralInventories {
+        /// The `inventories` folder.
+        folder: PathBuf,
+        /// Their file names.
+        names: Vec<String>,
+    },
+    /// A file cannot be read.
+    #[error(
+        "cannot read {path}: {source}; check the path and that you may read it",
+        path = path.display()
+    )]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Inventory or phase say something that marg does not understand.
+    #[error("{0}")]
+    Invalid(Diagnostics),
+    /// There is no such phase.
+    #[error(
+        "there is no phase {number}; there are {known}; one of your own is a file \
+         phases/phase-{number}.toml beside the inventories", known = known.join(", ")
+    )]
+    NoPhase {
+        /// What was asked for.
+        number: u8,
+        /// Numbers that there are.
+        known: Vec<String>,
+    },
+    /// Neither the command nor the inventory names a phase.
+    #[error("which phase? Add --phase N, or write `phase = N` below [environment] in {inventory}")]
+    PhaseNotChosen {
+        /// The inventory file.
+        inventory: String,
+    },
+    /// No usable endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The environment's folder cannot be used.
+    #[error(transparent)]
+    Vault(#[from] marg_engine::VaultError),
+    /// The engine cannot start.
+    #[error(transparent)]
+    Engine(#[from] marg_engine::EngineError),
+    /// The client cannot be made.
+    #[error(transparent)]
+    Cloud(#[from] marg_cloud::CloudError),
+}
+
+impl Error {
+    /// The kind, from which programs derive an exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Cloud(_) => ErrorKind::Cloud,
+            Error::Engine(error) => error.kind(),
+            _ => ErrorKind::Config,
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! An inventory file, found and read, with the phases beside it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use marg_cloud::DigitalOcean;
+use marg_engine::{Engine, EngineError, EnvironmentPlan, Options, Vault};
+use marg_model::{Blueprint, EventSink, Inventory, Phase, builtin, parse, resolve};
+use marg_roles::ROLES;
+
+use crate::endpoint::Endpoint;
+use crate::error::Error;
+
+/// Phases are numbered from 1 to this; four are built in, a project may add its own.
+const LAST_PHASE: u8 = 9;
+
+/// One environment's inventory and the place it lives in.
+#[derive(Clone, Debug)]
+pub struct Project {
+    path: PathBuf,
+    folder: PathBuf,
+    /// The file's name as messages show it, and its text.
+    source: (String, String),
+    inventory: Inventory,
+    phases: Vec<Phase>,
+}
+
+impl Project {
+    /// Reads the inventory file that is named, or else the only one in the nearest `inventories`
+    /// folder at or above `folder`. The project's own `phases/phase-N.toml`, in the inventory's
+    /// folder or beside it, win over those that are built in.
+    pub fn open(inventory: Option<&Path>, folder: &Path) -> Result<Project, Error> {
+        let path = match inventory {
+            Some(path) => folder.join(path),
+            None => find_inventory(folder)?,
+        };
+        let source = (shown(&path, folder), read(&path)?);
+        let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let phases = phases(&parent, folder)?;
+        let inventory = parse::inventory(&source.1, &source.0, &marg_roles::schemas(), &phases);
+        let inventory = inventory.map_err(Error::Invalid)?;
+        Ok(Project {
+            path,
+            folder: parent,
+            source,
+            inventory,
+            phases,
+        })
+    }
+
+    /// What the file says.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All phases that there are, in order.
+    pub fn phases(&self) -> &[Phase] {
+        &self.phases
+    }
+
+    /// The inventory in a phase: every host by name. Without a number the inventory's own phase
+    /// is meant.
+    pub fn blueprint(&self, number: Option<u8>) -> Result<Blueprint, Error> {
+        let number =
+            number
+                .or(self.inventory.environment.phase)
+                .ok_or_else(|| Error::PhaseNotChosen {
+                    inventory: self.source.0.clone(),
+                })?;
+        let phase = self.phases.iter().find(|phase| phase.number == number);
+        let phase = phase.ok_or_else(|| Error::NoPhase {
+            number,
+            known: self
+                .phases
+                .iter()
+                .map(|phase| phase.number.to_string())
+                .collect(),
+        })?;
+        let (name, text) = &self.source;
+        let blueprint = resolve::blueprint(&self.inventory, phase);
+        blueprint.map_err(|misfits| Error::Invalid(misfits.locate(name, text)))
+    }
+
+    /// Folder of the environment's secrets, keys and pinned host keys. The lab has its own, so
+    /// that trying something there never touches what production knows.
+    pub fn vault_folder(&self, endpoint: &Endpoint) -> PathBuf {
+        let name = &self.inventory.environment.name;
+        let lab = if endpoint.is_local() { "@lab" } else { "" };
+        self.folder.join(".marg").join(format!("{name}{lab}"))
+    }
+
+    /// An engine for this environment that tells `events` what it does.
+    pub fn engine(&self, endpoint: &Endpoint, events: Arc<dyn EventSink>) -> Result<Engine, Error> {
+        let token = endpoint.token().clone();
+        let cloud = DigitalOcean::new(endpoint.url(), token, marg_cloud::Options::default())?;
+        let vault = Vault::open(self.vault_folder(endpoint))?;
+        let options = Options {
+            who: who(),
+            inventory_dir: self.folder.clone(),
+        };
+        Ok(Engine::new(Arc::new(cloud), ROLES, vault, events, options)?)
+    }
+
+    /// A plan for a fleet of which nothing exists yet. Needs neither network nor token.
+    pub fn plan_offline(&self, blueprint: &Blueprint) -> Result<EnvironmentPlan, EngineError> {
+        marg_engine::plan_offline(blueprint, ROLES)
+    }
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The path as the operator would write it: relative where it lies below the working folder.
+fn shown(path: &Path, folder: &Path) -> String {
+    path.strip_prefix(folder)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+/// All phases: the project's own file where there is one, else the one that is built in.
+fn phases(inventories: &Path, folder: &Path) -> Result<Vec<Phase>, Error> {
+    let places = [Some(inventories), inventories.parent()];
+    let mut phases = Vec::new();
+    for number in 1..=LAST_PHASE {
+        let name = format!("phases/phase-{number}.toml");
+        let mut own = places.into_iter().flatten().map(|place| place.join(&name));
+        let (file, text) = match own.find(|path| path.exists()) {
+            Some(path) => (shown(&path, folder), read(&path)?),
+            None => match builtin::phase_text(number) {
+                Some((file, text)) => (file.to_owned(), text.to_owned()),
+                None => continue,
+            },
+        };
+        phases.push(parse::phase(&text, &file, &marg_roles::schemas()).map_err(Error::Invalid)?);
+    }
+    Ok(phases)
+}
+
+fn find_inventory(folder: &Path) -> Result<PathBuf, Error> {
+    let inventories = folder.ancestors().map(|parent| parent.join("inventories"));
+    let Some(inventories) = inventories.into_iter().find(|folder| folder.is_dir()) else {
+        return Err(Error::NoInventory {
+            folder: folder.to_owned(),
+        });
+    };
+    let unreadable = |source| Error::Read {
+        path: inventories.clone(),
+        source,
+    };
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(&inventories).map_err(unreadable)? {
+        let name = entry
+            .map_err(unreadable)?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
+        let hidden = name.starts_with('.');
+        if name.ends_with(".toml") && !hidden && !name.contains("secrets") {
+            names.insert(name);
+        }
+    }
+    let mut found = names.iter();
+    match (found.next(), found.next()) {
+        (None, _) => Err(Error::EmptyFolder {
+            folder: inventories,
+        }),
+        (Some(only), None) => Ok(inventories.join(only)),
+        _ => Err(Error::SeveralInventories {
+            folder: inventories,
+            names: names.into_iter().collect(),
+        }),
+    }
+}
+
+/// Who holds a lock or deployed a release, for the next person: `user@machine`.
+fn who() -> String {
+    let user = ["USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
+    let user = user.unwrap_or_else(|| "someone".to_owned());
+    match fs::read_to_string("/proc/sys/kernel/hostname") {
+        Ok(machine) => format!("{user}@{}", machine.trim()),
+        Err(_) => user,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A folder with these files (empty), and the folder to search from.
+    fn search(files: &[&str], from: &str) -> Result<String, String> {
+        let root = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let from = root.path().join(from);
+        fs::create_dir_all(&from).unwrap();
+        let clean = |text: String| text.replace(&root.path().display().to_string(), "ROOT");
+        find_inventory(&from)
+            .map(|path| clean(path.display().to_string()))
+            .map_err(|error| clean(error.to_string()))
+    }
+
+    #[test]
+    fn the_nearest_inventories_folder_is_searched() {
+        let found = |files: &[&str], from| search(files, from).unwrap();
+        assert_eq!(
+            found(&["inventories/a.toml"], ""),
+            "ROOT/inventories/a.toml"
+        );
+        let nested = ["inventories/a.toml", "app/inventories/b.toml"];
+        assert_eq!(found(&nested, "app/src"), "ROOT/app/inventories/b.toml");
+        let beside = [
+            "inventories/a.toml",
+            "inventories/a.secrets.toml",
+            "inventories/README.md",
+        ];
+        assert_eq!(found(&beside, "x/y"), "ROOT/inventories/a.toml");
+    }
+
+    #[test]
+    fn a_search_that_finds_nothing_or_too_much_says_what_to_do() {
+        let error = |files: &[&str]| search(files, "").unwrap_err();
+        assert!(error(&["inventories/README.md"]).contains("has no .toml file"));
+        let several = error(&["inventories/b.toml", "inventories/a.toml"]);
+        assert!(several.contains("a.toml, b.toml; name the one you mean with --inventory FILE"));
+    }
+}
