@@ -1,0 +1,69 @@
+//! What a verb needs to begin: the inventory, the cloud, the engine, the output.
+
+use std::env;
+use std::path::PathBuf;
+
+use marg::{Blueprint, Endpoint, Engine, Project};
+
+use crate::args::{Global, PhaseArg};
+use crate::failure::Failure;
+use crate::output::{Output, Shape};
+use crate::verbs::lab;
+
+/// The global options and the output.
+pub struct Context {
+    /// Options that every verb takes.
+    pub global: Global,
+    /// Where everything is printed.
+    pub output: Output,
+}
+
+/// An engine and what it works on.
+pub struct Session {
+    /// The inventory and the phases.
+    pub project: Project,
+    /// The engine.
+    pub engine: Engine,
+    /// Every host of the chosen phase.
+    pub blueprint: Blueprint,
+    /// Whether the cloud is the lab: nothing is billed there.
+    pub in_lab: bool,
+}
+
+impl Context {
+    /// Takes what the command line says.
+    pub fn new(global: Global, output: Output) -> Context {
+        Context { global, output }
+    }
+
+    /// The project: the named inventory, or the one that is found from the working folder.
+    pub fn project(&self) -> Result<Project, Failure> {
+        let folder = env::current_dir();
+        let folder: PathBuf = folder.map_err(|e| Failure::io("find the working folder", &e))?;
+        Ok(Project::open(self.global.inventory.as_deref(), &folder)?)
+    }
+
+    /// The cloud that is meant. With `--lab` the lab is up when this returns.
+    async fn endpoint(&self) -> Result<Endpoint, Failure> {
+        match self.global.lab {
+            true => lab::ensure_up(&self.output).await,
+            false => Ok(Endpoint::from_env()?),
+        }
+    }
+
+    /// Everything that works on an environment begins here. Mistakes in files are told before
+    /// the lab boots or the cloud is asked.
+    pub async fn session(&self, phase: PhaseArg, shape: Shape) -> Result<Session, Failure> {
+        let project = self.project()?;
+        let blueprint = project.blueprint(phase.phase)?;
+        self.output.listen(shape, false)?;
+        let endpoint = self.endpoint().await?;
+        let engine = project.engine(&endpoint, self.output.sink())?;
+        Ok(Session {
+            in_lab: endpoint.is_local(),
+            project,
+            engine,
+            blueprint,
+        })
+    }
+}

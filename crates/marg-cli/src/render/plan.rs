@@ -1,0 +1,188 @@
+//! A plan: the cloud, the cost, every host.
+
+use marg::{Action, Blueprint, CloudChange, EnvironmentPlan, HostPlan, PlannedChange, Status};
+use serde_json::{Value, json};
+
+use super::diff::diff;
+use super::{mark, monthly, trimmed};
+use crate::output::{BOLD, DIM, GREEN, YELLOW, clean, count, paint};
+
+/// Where a change's one-line summary begins.
+const SUMMARY: usize = 44;
+
+/// Everything that would change; `all` shows whole diffs.
+pub fn plan(blueprint: &Blueprint, plan: &EnvironmentPlan, all: bool) -> String {
+    let environment = &blueprint.environment;
+    let title = format!(
+        "{} · phase {} · {}",
+        environment.name, blueprint.phase.number, environment.region
+    );
+    let mut text = format!("{}\n", paint(BOLD, &title));
+    text.push_str(&cloud(plan, all));
+    for host in &plan.hosts {
+        text.push_str(&self::host(host, all));
+    }
+    if !plan.notes.is_empty() {
+        text.push('\n');
+    }
+    for message in &plan.notes {
+        text.push_str(&format!("{} {}\n", paint(YELLOW, "note:"), clean(message)));
+    }
+    text.push_str(&format!("\n{}\n", summary(plan)));
+    trimmed(&text)
+}
+
+fn cloud(plan: &EnvironmentPlan, all: bool) -> String {
+    let mut text = format!("\n{}", paint(BOLD, "cloud"));
+    if plan.cloud.is_empty() {
+        text.push_str(&paint(DIM, " · nothing to change"));
+    }
+    text.push('\n');
+    for change in &plan.cloud {
+        text.push_str(&cloud_change(change, all));
+    }
+    if let Some(cost) = plan.monthly {
+        text.push_str(&format!("  droplets: {}\n", monthly(cost)));
+    }
+    text
+}
+
+/// One change in the cloud. A single detail stands on the same line; the details of something
+/// new are left to `all`.
+pub fn cloud_change(change: &CloudChange, all: bool) -> String {
+    let name = format!("{} {}", change.kind.word(), clean(&change.name));
+    let mark = mark(change.action);
+    match change.details.as_slice() {
+        [] => format!("  {mark} {name}\n"),
+        [one] => format!("  {mark} {name:SUMMARY$} {}\n", clean(one)),
+        many if change.action == Action::Create && !all => {
+            format!("  {mark} {name:SUMMARY$} {}\n", count(many.len(), "detail"))
+        }
+        many => {
+            let lines = many.iter().map(|line| format!("      {}\n", clean(line)));
+            format!("  {mark} {name}\n{}", lines.collect::<String>())
+        }
+    }
+}
+
+fn host(host: &HostPlan, all: bool) -> String {
+    let name = paint(BOLD, &host.name);
+    if host.is_empty() {
+        return format!("\n{name}{}\n", paint(DIM, " · nothing to change"));
+    }
+    let changes: String = host
+        .changes
+        .iter()
+        .map(|change| self::change(change, all))
+        .collect();
+    format!(
+        "\n{name} · {}\n{changes}",
+        count(host.changes.len(), "change")
+    )
+}
+
+fn change(change: &PlannedChange, all: bool) -> String {
+    let sure = match &change.status {
+        Status::Will => String::new(),
+        Status::May => paint(YELLOW, " (only if something before it changes)"),
+        Status::Unknown(until) => paint(YELLOW, &format!(" (known once {})", clean(until))),
+    };
+    let resource = clean(&change.resource);
+    let line = format!(
+        "  {} {resource:SUMMARY$} {}{sure}",
+        mark(change.action),
+        clean(&change.summary)
+    );
+    let diff = change.diff.as_ref().map(|text| diff(text, all, "      "));
+    format!("{line}\n{}", diff.unwrap_or_default())
+}
+
+fn summary(plan: &EnvironmentPlan) -> String {
+    if plan.is_empty() {
+        let hosts = count(plan.hosts.len(), "host");
+        let are = if plan.hosts.len() == 1 {
+            "is as it"
+        } else {
+            "are as they"
+        };
+        return paint(
+            GREEN,
+            &format!("Nothing to change: {hosts} {are} should be."),
+        );
+    }
+    let counted = plan.summary;
+    let mut parts = Vec::new();
+    let mut add = |number: usize, text: &dyn Fn(usize) -> String| {
+        if number > 0 {
+            parts.push(text(number));
+        }
+    };
+    add(counted.create, &|n| {
+        format!("{} to create", count(n, "droplet"))
+    });
+    add(counted.destroy, &|n| {
+        format!("{} to destroy", count(n, "droplet"))
+    });
+    add(counted.will, &|n| {
+        format!("{} will happen", count(n, "change"))
+    });
+    add(counted.may, &|n| {
+        format!("{n} only if something before changes")
+    });
+    add(counted.unknown, &|n| format!("{n} known later"));
+    format!(
+        "{} Nothing was changed.",
+        paint(BOLD, &format!("{}.", parts.join(", ")))
+    )
+}
+
+/// The plan for programs: `status` is always a word, and `until` stands beside `unknown`.
+pub fn plan_document(plan: &EnvironmentPlan) -> Value {
+    let mut document = json!(plan);
+    let hosts = document["hosts"].as_array_mut().into_iter().flatten();
+    for change in hosts.flat_map(|host| host["changes"].as_array_mut().into_iter().flatten()) {
+        let until = change["status"].get_mut("unknown").map(Value::take);
+        if let Some(until) = until {
+            change["status"] = json!("unknown");
+            change["until"] = until;
+        }
+    }
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+    use crate::testing::plain;
+
+    #[test]
+    fn a_fleet_that_does_not_exist_yet() {
+        let (blueprint, fresh) = samples::fresh_plan();
+        insta::assert_snapshot!("plan-fresh", plain(&plan(&blueprint, &fresh, false)));
+    }
+
+    #[test]
+    fn changes_of_every_kind_and_status() {
+        let (blueprint, changes) = samples::mixed_plan();
+        insta::assert_snapshot!("plan-changes", plain(&plan(&blueprint, &changes, false)));
+        insta::assert_snapshot!("plan-changes-all", plain(&plan(&blueprint, &changes, true)));
+    }
+
+    #[test]
+    fn nothing_to_change() {
+        let (blueprint, converged) = samples::converged_plan();
+        insta::assert_snapshot!(
+            "plan-converged",
+            plain(&plan(&blueprint, &converged, false))
+        );
+    }
+
+    /// Scripts read it: its shape is a promise.
+    #[test]
+    fn the_document() {
+        let (_, changes) = samples::mixed_plan();
+        let document = serde_json::to_string_pretty(&plan_document(&changes)).unwrap_or_default();
+        insta::assert_snapshot!("plan-document", document);
+    }
+}

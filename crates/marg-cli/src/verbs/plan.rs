@@ -1,0 +1,88 @@
+//! `marg plan`
+
+use crate::args::PhaseArg;
+use crate::context::Context;
+use crate::failure::{Failure, Kind};
+use crate::output::Shape;
+use crate::render;
+
+/// Show what `provision` would change, and change nothing
+///
+/// Looks at the cloud and at every host that exists, compares with the inventory, and prints
+/// droplets to create, the monthly cost before and after, and each host's changes in order.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    phase: PhaseArg,
+
+    /// Plan as if nothing existed yet, without network or token
+    #[arg(long)]
+    offline: bool,
+
+    /// Print the script that would run on this host, with secrets left out
+    #[arg(long, value_name = "HOST")]
+    script: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+How sure a change is:
+  no words       it will happen
+  only if …      only if something before it in the list changes
+  known once …   its subject does not exist yet; what will run is safe in any case
+
+Examples:
+  marg plan                         the inventory's phase
+  marg plan --phase 3 --offline     what another phase looks like
+  marg plan --script http1 | less   read what would run
+  marg plan --json | jq .summary    counts: create, destroy, will, may, unknown";
+
+/// Plans and prints.
+pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let (blueprint, plan) = match args.offline {
+        true => {
+            let project = context.project()?;
+            let blueprint = project.blueprint(args.phase.phase)?;
+            let plan = project.plan_offline(&blueprint)?;
+            (blueprint, plan)
+        }
+        false => {
+            let session = context.session(args.phase, Shape::Document).await?;
+            let plan = session.engine.plan(&session.blueprint).await?;
+            (session.blueprint, plan)
+        }
+    };
+    if let Some(host) = &args.script {
+        let Some(plan) = plan.hosts.iter().find(|plan| plan.name == *host) else {
+            let known: Vec<&str> = plan.hosts.iter().map(|plan| plan.name.as_str()).collect();
+            return Err(no_host(host, &known));
+        };
+        return context.output.raw(&marg::script(plan));
+    }
+    context.output.document(&render::plan_document(&plan))?;
+    context.output.text(&render::plan(
+        &blueprint,
+        &plan,
+        context.output.is_verbose(),
+    ))
+}
+
+fn no_host(host: &str, known: &[&str]) -> Failure {
+    Failure::new(
+        Kind::Config,
+        format!("there is no host `{host}` in this phase"),
+    )
+    .hint(format!("its hosts are: {}", known.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::plain;
+
+    #[test]
+    fn an_unknown_host_is_named_beside_the_known_ones() {
+        let shown = plain(&render::failure(&no_host("htpp1", &["http1", "redis1"])));
+        insta::assert_snapshot!("error-no-host", shown);
+    }
+}

@@ -1,0 +1,75 @@
+//! `marg provision`
+
+use marg::{Action, CloudKind, Situation};
+
+use crate::args::PhaseArg;
+use crate::context::{Context, Session};
+use crate::failure::{Failure, Kind};
+use crate::output::{Question, Shape};
+use crate::render;
+
+/// Make the environment what the inventory says
+///
+/// Creates what is missing in the cloud, brings every host to its desired state, looks again to
+/// verify that nothing is left over, and deploys applications that have no release yet. Run it
+/// again at any time: what is as it should be is left alone.
+///
+/// Before droplets are created that cost money it shows them and asks; --yes answers in advance.
+/// Nothing is asked in the lab.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    phase: PhaseArg,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  marg --lab provision --phase 2    four real machines on this one, nothing billed
+  marg provision                    the inventory's phase on DigitalOcean
+  marg provision --yes --json       for pipelines: events as JSON, no questions";
+
+/// Provisions and reports.
+pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let session = context.session(args.phase, Shape::Events).await?;
+    if !session.in_lab && !context.global.yes {
+        confirm(&session, context).await?;
+    }
+    context.output.listen(Shape::Events, false)?;
+    let report = session.engine.provision(&session.blueprint).await?;
+    context.output.result("report", &report)?;
+    context.output.text(&render::report(&report))?;
+    match report
+        .hosts
+        .iter()
+        .filter(|host| host.error.is_some())
+        .count()
+    {
+        0 => Ok(()),
+        failed => Err(Failure::new(Kind::Other, render::hosts_failed(failed))
+            .hint("mend what is said above; the same command goes on from there")),
+    }
+}
+
+/// Shows the droplets that would be billed and asks for them.
+async fn confirm(session: &Session, context: &Context) -> Result<(), Failure> {
+    let situation = session.engine.situation(&session.blueprint).await?;
+    if !creates_droplets(&situation) {
+        return Ok(());
+    }
+    let name = &session.blueprint.environment.name;
+    context
+        .output
+        .aside(&render::bill(name, &situation.changes, situation.monthly));
+    let question = Question {
+        text: "Create them?",
+        wanted: "yes",
+        option: "--yes",
+    };
+    context.output.ask(&question).await
+}
+
+fn creates_droplets(situation: &Situation) -> bool {
+    let mut changes = situation.changes.iter();
+    changes.any(|c| c.kind == CloudKind::Droplet && c.action == Action::Create)
+}
