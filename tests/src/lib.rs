@@ -1,3 +1,15 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: a fleet on lab machines, the program as its users run it,
+//! and eyes for pages, ports, processes and secrets.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+pub mod api;
+pub mod fleet;
+pub mod hunt;
+pub mod leftovers;
 pub mod load;
+pub mod program;
+pub mod project;
+pub mod scan;
+pub mod wait;
+pub mod web;

@@ -1,0 +1,63 @@
+//! marg on real machines: everything that issue by issue was promised, shown on a lab.
+//!
+//! One list of named cases, run one after the other in one process; they share one fleet, and
+//! each leaves it as it should be. `cargo test -p marg-tests --test lab -- deploy` runs those
+//! with `deploy` in their names. When the lab was not up before, it is down afterwards, unless
+//! MARG_KEEP_LAB is set.
+//!
+//! Where no lab can run, every case says by name that it was skipped and why; MARG_REQUIRE_LAB
+//! turns that into a failure.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[macro_use]
+mod case;
+mod cloud;
+mod deploy;
+mod deploy_failures;
+mod firewall;
+mod lab;
+mod locks;
+mod other_environments;
+mod provision;
+mod repair;
+mod secrets;
+mod ssh;
+mod values;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let cases = [
+        lab::cases(),
+        provision::cases(),
+        values::cases(),
+        firewall::cases(),
+        repair::cases(),
+        ssh::cases(),
+        locks::cases(),
+        deploy::cases(),
+        deploy_failures::cases(),
+        cloud::cases(),
+        other_environments::cases(),
+        provision::late_cases(),
+        secrets::cases(),
+    ];
+    let trials = cases
+        .into_iter()
+        .flatten()
+        .map(case::Case::into_trial)
+        .collect();
+    let list_only = arguments.list;
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let clean = list_only || case::tear_down();
+    if conclusion.has_failed() || !clean {
+        ExitCode::from(101)
+    } else {
+        ExitCode::SUCCESS
+    }
+}

@@ -1,0 +1,165 @@
+//! Phase 1, the other database engine, and the end of an environment.
+
+use std::fs;
+
+use marg_tests::fleet::{FLOW, Fleet, LINKS, PASSWORD};
+use marg_tests::project::{Project, replaced};
+
+cases! {
+    "phase 1: one machine with everything provisions, serves, and is destroyed by its name" => phase_one,
+    "mysql: the role makes databases and users on MySQL 9, too" => mysql_nine,
+    "phases 3 and 4: plan offline, and are not provisioned" => later_phases,
+}
+
+fn phase_one() {
+    let api = Fleet::provisioned().api.clone();
+    let project = Project::fresh("e2eone");
+    let provision = project.marg(["provision", "--phase", "1", "--json"]);
+    provision.run().ok();
+    project.write_inventory(&replaced(
+        &fs::read_to_string(project.inventory()).unwrap(),
+        &[("phase = 2 ", "phase = 1 ")],
+    ));
+    let fleet = Fleet::of(project, api.clone());
+    assert_eq!(fleet.machines.len(), 1);
+    for app in [FLOW, LINKS] {
+        fleet.browser().get(app, "/readyz").has(200);
+        fleet.browser().get(app, "/").has(200);
+    }
+    let report = provision.run().ok().event("report");
+    assert_eq!(
+        (&report["hosts"][0]["changed"], &report["cloud_changed"]),
+        (&0.into(), &0.into())
+    );
+    destroy(&fleet);
+}
+
+/// Only by its name, and only what is its own.
+fn destroy(fleet: &Fleet) {
+    let (api, name) = (&fleet.api, fleet.project.name.as_str());
+    let others = api.belongings("e2e");
+    let own = api.belongings(name);
+    assert!(
+        own.iter().any(|thing| thing.starts_with("droplets")),
+        "{own:?}"
+    );
+    fleet
+        .marg(["destroy", "--confirm", "e2e"])
+        .run()
+        .exits(2)
+        .says(name);
+    fleet.marg(["destroy", "--yes"]).run().exits(2);
+    assert_eq!(api.belongings(name), own);
+    fleet.marg(["destroy", "--confirm", name]).run().ok();
+    assert!(
+        api.belongings(name).is_empty(),
+        "{:?}",
+        api.belongings(name)
+    );
+    assert_eq!(api.belongings("e2e"), others);
+    let addresses = api.list("/v2/reserved_ips", "reserved_ips");
+    let entry = fleet.entry.to_string();
+    assert!(
+        !addresses.iter().any(|address| address["ip"] == *entry),
+        "{addresses:?}"
+    );
+}
+
+/// A phase of one database host, with the image that has MySQL's own engine.
+const DATABASE: &str = r#"
+number = 5
+title = "a database"
+entry = "mysql"
+budget = [0, 0]
+
+[groups.mysql]
+count = 1
+size = "s-1vcpu-2gb"
+roles = ["base", "ufw", "mysql"]
+names = ["mysql"]
+holds_data = true
+
+[capacity]
+users = [0, 0]
+requests_per_user_minute = 1
+"#;
+
+fn mysql_nine() {
+    let api = Fleet::provisioned().api.clone();
+    let project = Project::fresh("e2esid");
+    fs::create_dir_all(project.folder.join("phases")).unwrap();
+    fs::write(project.folder.join("phases/phase-5.toml"), DATABASE).unwrap();
+    let inventory = fs::read_to_string(project.inventory()).unwrap();
+    let inventory = replaced(&inventory, &[("phase = 2 ", "phase = 5 ")]);
+    project.write_inventory(&format!(
+        "{inventory}\n[groups.mysql]\nimage = \"debian-sid-x64\"\n"
+    ));
+    project.give_secret("db_password_marg_user", PASSWORD);
+    project.marg(["provision", "--json"]).run().ok();
+    let fleet = Fleet::of(project, api);
+    let version = fleet.sql("SELECT VERSION()");
+    assert!(version.starts_with("9."), "{version}");
+    for database in [
+        "klueportal",
+        "links_db",
+        "marg-rbac",
+        "klue_portal_business",
+    ] {
+        let query = format!(
+            "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{database}'"
+        );
+        assert_eq!(fleet.sql(&query), "utf8mb4_unicode_ci", "{database}");
+    }
+    // The user logs in over the private network with that password, and may what he may.
+    let address = fleet.machine("mysql1").private;
+    let login = |statement: &str| {
+        let script = format!(
+            "umask 077; cat > /run/marg-test.cnf; mysql --defaults-extra-file=/run/marg-test.cnf \
+             -h {address} -u marg_user --get-server-public-key -N -B -e '{statement}' 2>&1; rm /run/marg-test.cnf"
+        );
+        fleet.feed(
+            "mysql1",
+            &script,
+            &format!("[client]\npassword=\"{}\"\n", option(PASSWORD)),
+        )
+    };
+    assert_eq!(login("SELECT 1").trim(), "1");
+    assert_eq!(
+        login("CREATE TABLE `marg-rbac`.t (i INT); DROP TABLE `marg-rbac`.t; SELECT 2").trim(),
+        "2"
+    );
+    assert!(login("SELECT COUNT(*) FROM mysql.user").contains("denied"));
+    let report = fleet.provision().event("report");
+    assert_eq!(report["hosts"][0]["changed"], 0, "{report}");
+    fleet.marg(["destroy", "--confirm", "e2esid"]).run().ok();
+}
+
+/// A value between double quotes in an option file of MySQL.
+fn option(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('"', "\\\"")
+}
+
+fn later_phases() {
+    let fleet = Fleet::provisioned();
+    for (phase, hosts) in [("3", 9), ("4", 18)] {
+        let plan = fleet
+            .marg(["plan", "--offline", "--json", "--phase", phase])
+            .run()
+            .ok()
+            .document();
+        assert!(
+            plan["summary"]["create"].as_u64().unwrap() >= hosts - 2,
+            "{}",
+            plan["summary"]
+        );
+        fleet
+            .marg(["provision", "--phase", phase])
+            .run()
+            .exits(3)
+            .says("--offline");
+    }
+    assert_eq!(fleet.api.droplets("e2e").len(), 4);
+}
