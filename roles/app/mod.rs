@@ -1,0 +1,176 @@
+//! `app`: what an application needs on every host that runs its code: PHP, a user of its own,
+//! folders, and its `.env`. The code itself comes with a deploy.
+//!
+//! Folders that root writes into belong to root: an application that is taken over can neither
+//! switch its own release nor lead root's writes elsewhere by a link.
+
+use std::collections::BTreeSet;
+
+use marg_model::{
+    App as Application, Blueprint, Env, EnvValue, RoleSchema, SecretKind, SecretSpec, Setting,
+    SettingKind, SettingValue,
+};
+use marg_resources::kinds::{Command, Directory, File, Group, Package, User};
+use marg_resources::{Context, Resource, Role, RoleError, quote};
+
+use crate::php;
+
+mod dotenv;
+pub mod environment;
+
+/// Name of the secret that encrypts sessions and cookies; all applications share it.
+pub const APP_KEY: &str = "app_key";
+
+/// The role.
+pub struct App;
+
+impl Role for App {
+    fn schema(&self) -> RoleSchema {
+        RoleSchema {
+            name: "app",
+            doc: "PHP, users, folders and .env of the applications; their code comes by deploy.",
+            settings: &[Setting {
+                name: "packages",
+                kind: SettingKind::List,
+                default: "none",
+                doc: "Further packages that the applications or their builds need.",
+            }],
+        }
+    }
+
+    fn secrets(&self, blueprint: &Blueprint) -> Vec<SecretSpec> {
+        let mut specs = vec![SecretSpec {
+            name: APP_KEY.to_owned(),
+            kind: SecretKind::AppKey,
+        }];
+        let made = |name: &str| {
+            [APP_KEY, crate::redis::PASSWORD_SECRET].contains(&name)
+                || name.starts_with(&crate::mysql::password_secret(""))
+        };
+        let given = named_secrets(blueprint).into_iter();
+        specs.extend(given.filter(|name| !made(name)).map(|name| SecretSpec {
+            name,
+            kind: SecretKind::Given,
+        }));
+        specs
+    }
+
+    fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError> {
+        let mut resources = php::packages(context.distro);
+        let more = match context.setting("app", "packages") {
+            Some(SettingValue::List(names)) => names.as_slice(),
+            _ => &[],
+        };
+        let packages = ["composer", "unzip"].into_iter();
+        let packages = packages.chain(more.iter().map(String::as_str));
+        resources.extend(packages.map(|name| Package::new(name).into()));
+        for app in &context.blueprint().apps {
+            resources.extend(identity(app));
+            resources.extend(folders(app));
+            let env = File::secret(env_path(app), environment::file(context, app)?);
+            resources.push(env.owner(app.slug(), app.slug()).into());
+            resources.push(apply_env(context, app).into());
+        }
+        Ok(resources)
+    }
+}
+
+/// Secrets that variables of the inventory refer to.
+fn named_secrets(blueprint: &Blueprint) -> BTreeSet<String> {
+    let hosts = blueprint.hosts.iter();
+    let of_hosts = hosts.flat_map(|host| [&host.env.shared, &host.env.local]);
+    let of_apps = blueprint.apps.iter().map(|app| &app.env);
+    let values = of_hosts.chain(of_apps).flat_map(Env::values);
+    values
+        .filter_map(|value| match value {
+            EnvValue::Secret(name) => Some(name.clone()),
+            EnvValue::Text(_) => None,
+        })
+        .collect()
+}
+
+/// The user and group that an application runs as.
+pub fn identity(app: &Application) -> Vec<Resource> {
+    let user = User::system(app.slug())
+        .home(format!("{}/home", app.root()))
+        .shell("/usr/sbin/nologin");
+    vec![Group::system(app.slug()).into(), user.into()]
+}
+
+/// Path of an application's `.env`.
+pub fn env_path(app: &Application) -> String {
+    format!("{}/shared/.env", app.root())
+}
+
+fn folders(app: &Application) -> Vec<Resource> {
+    let (root, user) = (app.root(), app.slug());
+    let roots = [
+        "/var/www",
+        &root,
+        &format!("{root}/releases"),
+        &format!("{root}/shared"),
+    ]
+    .map(|path| Directory::new(path).mode(0o755));
+    let private = |path: &str| {
+        let directory = Directory::new(format!("{root}/{path}"));
+        directory.mode(0o750).owner(&user, &user)
+    };
+    // nginx serves what applications publish from storage, and reads nothing else there.
+    let served = |path: &str, mode| {
+        let directory = Directory::new(format!("{root}/shared/{path}"));
+        directory.mode(mode).owner(&user, "www-data")
+    };
+    let own = [
+        private("home"),
+        private("shared/.composer"),
+        served("storage", 0o750),
+        served("storage/app", 0o2750),
+        served("storage/app/public", 0o2750),
+        private("shared/storage/framework"),
+        private("shared/storage/framework/cache"),
+        private("shared/storage/framework/cache/data"),
+        private("shared/storage/framework/sessions"),
+        private("shared/storage/framework/views"),
+        private("shared/storage/logs"),
+    ];
+    roots.into_iter().chain(own).map(Resource::from).collect()
+}
+
+/// Variables are cached by a release and kept by processes: when `.env` changes, the cache is
+/// made anew, and whoever holds old values starts again. A mark on the host lasts until all of
+/// it is done.
+fn apply_env(context: &Context, app: &Application) -> Command {
+    let (root, env) = (app.root(), env_path(app));
+    let current = format!("{root}/current");
+    let mark = format!("{root}/shared/.env-owed");
+    let artisan = |command: &str| {
+        format!(
+            "runuser -u {} -- env HOME={} sh -c {}\n",
+            quote(&app.slug()),
+            quote(&format!("{root}/home")),
+            quote(&format!(
+                "umask 077; exec php {current}/artisan {command} --no-interaction --no-ansi"
+            ))
+        )
+    };
+    let mut run = format!(": > {}\n{}", quote(&mark), artisan("config:cache"));
+    if context.host.has_role("php-fpm") {
+        let unit = quote(&context.distro.php_fpm_unit());
+        run.push_str(&format!("systemctl reload {unit}\n"));
+    }
+    if context.host.has_role("worker") {
+        run.push_str(&artisan("queue:restart"));
+    }
+    run.push_str(&format!("rm -f -- {}", quote(&mark)));
+    // Without a release there is nothing that could hold old values.
+    let done = format!(
+        "[ ! -e {} ] || {{ [ ! -e {} ] && [ {} -nt {} ]; }}",
+        quote(&format!("{current}/artisan")),
+        quote(&mark),
+        quote(&format!("{current}/bootstrap/cache/config.php")),
+        quote(&env),
+    );
+    Command::new(format!("use the variables of {}", app.name), run)
+        .unless(done)
+        .watch([format!("file {env}")])
+}

@@ -1,0 +1,57 @@
+//! Roles: pure functions from (host, fleet, settings, secrets) to resources. One folder per
+//! role, with its templates and its cases beside it.
+//!
+//! Adding a role: a folder and one line in [`ROLES`].
+
+use marg_model::RoleSchema;
+use marg_resources::Role;
+
+mod memory;
+mod network;
+mod php;
+mod planned;
+mod quoting;
+mod render;
+
+pub mod app;
+pub mod base;
+pub mod mysql;
+pub mod nginx;
+#[path = "php-fpm/mod.rs"]
+pub mod php_fpm;
+pub mod redis;
+pub mod scheduler;
+pub mod ufw;
+pub mod worker;
+
+#[cfg(test)]
+mod testing;
+
+pub use planned::PLANNED;
+
+/// Every role that marg can provision.
+pub const ROLES: &[&dyn Role] = &[
+    &base::Base,
+    &ufw::Ufw,
+    &nginx::Nginx,
+    &php_fpm::PhpFpm,
+    &redis::Redis,
+    &mysql::Mysql,
+    &app::App,
+    &worker::Worker,
+    &scheduler::Scheduler,
+];
+
+/// What inventories and phases may name: the roles above, and those that are planned.
+pub fn schemas() -> Vec<RoleSchema> {
+    let ready = ROLES.iter().map(|role| role.schema());
+    ready.chain(PLANNED.iter().copied()).collect()
+}
+
+/// The role of that name, if marg can provision it.
+pub fn role(name: &str) -> Option<&'static dyn Role> {
+    ROLES
+        .iter()
+        .copied()
+        .find(|role| role.schema().name == name)
+}

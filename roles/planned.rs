@@ -1,0 +1,23 @@
+//! Roles that the phases name and marg does not provision yet.
+
+use marg_model::RoleSchema;
+
+/// Known by name, so that the phases that use them parse, resolve and are shown by
+/// `plan --offline`. A provision refuses them.
+pub const PLANNED: &[RoleSchema] = &[
+    RoleSchema {
+        name: "haproxy",
+        doc: "Planned: provisioned from phase 3. Balances requests over the http hosts.",
+        settings: &[],
+    },
+    RoleSchema {
+        name: "redis-sentinel",
+        doc: "Planned: provisioned from phase 4. Watches Redis and promotes a replica.",
+        settings: &[],
+    },
+    RoleSchema {
+        name: "mysql-replica",
+        doc: "Planned: provisioned from phase 4. Follows the primary database for reads.",
+        settings: &[],
+    },
+];

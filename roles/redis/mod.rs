@@ -1,0 +1,145 @@
+//! `redis`: two instances. Sessions and queues live where nothing is evicted and everything is
+//! persisted; the cache lives where what is used least may go.
+
+use marg_model::{Blueprint, RoleSchema, Secret, SecretKind, SecretSpec, Setting, SettingKind};
+use marg_resources::kinds::{File, Package, Service, Sysctl};
+use marg_resources::{Check, Context, Notice, Notify, Opening, Peer, Resource, Role, RoleError};
+use minijinja::Value;
+use serde::Serialize;
+
+use crate::render::{Template, template, trusted};
+use crate::{memory, network};
+
+pub mod sizing;
+
+const MAIN: Template = template!("redis", "templates/redis.conf");
+const CACHE: Template = template!("redis", "templates/redis-cache.conf");
+const PASSWORD: Template = template!("redis", "templates/password.conf");
+
+/// Port of the instance that holds sessions and queues.
+pub const PORT: u16 = 6379;
+/// Port of the instance that holds the cache.
+pub const CACHE_PORT: u16 = 6380;
+/// Name of the secret that both ask for.
+pub const PASSWORD_SECRET: &str = "redis_password";
+
+const MAIN_UNIT: &str = "redis-server";
+const CACHE_UNIT: &str = "redis-server@cache";
+
+/// The role.
+pub struct Redis;
+
+impl Role for Redis {
+    fn schema(&self) -> RoleSchema {
+        RoleSchema {
+            name: "redis",
+            doc: "Redis twice: sessions and queues are never evicted, the cache may be.",
+            settings: &[
+                Setting {
+                    name: "maxmemory_mib",
+                    kind: SettingKind::Integer,
+                    default: "computed from the droplet's memory, with room for the fork",
+                    doc: "Limit of the instance for sessions and queues, in MiB.",
+                },
+                Setting {
+                    name: "cache_maxmemory_mib",
+                    kind: SettingKind::Integer,
+                    default: "computed from the droplet's memory",
+                    doc: "Limit of the instance for the cache, in MiB.",
+                },
+            ],
+        }
+    }
+
+    fn secrets(&self, blueprint: &Blueprint) -> Vec<SecretSpec> {
+        if blueprint.with_role("redis").next().is_none() {
+            return Vec::new();
+        }
+        vec![SecretSpec {
+            name: PASSWORD_SECRET.to_owned(),
+            kind: SecretKind::Password,
+        }]
+    }
+
+    fn openings(&self, _blueprint: &Blueprint) -> Vec<Opening> {
+        let open = |port| Opening {
+            port,
+            from: Peer::Role("app"),
+        };
+        vec![open(PORT), open(CACHE_PORT)]
+    }
+
+    fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError> {
+        let owned = |file: File| {
+            file.owner("redis", "redis")
+                .notify(Notice::restart(MAIN_UNIT))
+                .notify(Notice::restart(CACHE_UNIT))
+        };
+        let limits = limits(context);
+        let main = File::new("/etc/redis/redis.conf", conf(&MAIN, context, limits.main)?);
+        let cache = conf(&CACHE, context, limits.cache)?;
+        let cache = File::new("/etc/redis/redis-cache.conf", cache);
+        Ok(vec![
+            // Without it the fork that writes to disk fails when memory is half full.
+            Sysctl::new("vm.overcommit_memory", "1").into(),
+            Package::new("redis-server").into(),
+            owned(File::secret("/etc/redis/password.conf", password(context)?)),
+            main.mode(0o640)
+                .owner("redis", "redis")
+                .notify(Notice::restart(MAIN_UNIT)),
+            cache
+                .mode(0o640)
+                .owner("redis", "redis")
+                .notify(Notice::restart(CACHE_UNIT)),
+            Service::running(MAIN_UNIT).into(),
+            Service::running(CACHE_UNIT).into(),
+        ])
+    }
+
+    fn checks(&self, _context: &Context) -> Vec<Check> {
+        [("sessions and queues", PORT), ("cache", CACHE_PORT)]
+            .map(|(what, port)| Check {
+                name: format!("redis answers on port {port} ({what})"),
+                // The password goes from its file into redis-cli's standard input.
+                script: format!(
+                    "{{ sed -n 's/^requirepass /AUTH /p' /etc/redis/password.conf; echo PING; }} \
+                     | timeout 5 redis-cli -p {port} | grep -qx PONG"
+                ),
+                deadline_seconds: 60,
+            })
+            .to_vec()
+    }
+}
+
+fn limits(context: &Context) -> sizing::Limits {
+    let share = memory::of(context.blueprint(), context.host, context.machine).redis;
+    let computed = sizing::limits(share);
+    let given = |name| context.integer("redis", name).filter(|mib| *mib > 0);
+    sizing::Limits {
+        main: given("maxmemory_mib").unwrap_or(computed.main),
+        cache: given("cache_maxmemory_mib").unwrap_or(computed.cache),
+    }
+}
+
+fn conf(template: &Template, context: &Context, maxmemory_mib: u64) -> Result<String, RoleError> {
+    #[derive(Serialize)]
+    struct Values {
+        listen: Vec<Value>,
+        maxmemory_mib: u64,
+    }
+    let listen = network::listen(context).into_iter().map(trusted).collect();
+    template.render(Values {
+        listen,
+        maxmemory_mib,
+    })
+}
+
+/// In a file of its own: changes of the rest can be shown.
+fn password(context: &Context) -> Result<Secret, RoleError> {
+    #[derive(Serialize)]
+    struct Values<'a> {
+        password: &'a str,
+    }
+    let password = context.secret(PASSWORD_SECRET)?.expose();
+    PASSWORD.render(Values { password }).map(Secret::new)
+}

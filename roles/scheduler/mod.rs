@@ -1,0 +1,75 @@
+//! `scheduler`: `artisan schedule:run` each minute, on exactly one host of the fleet.
+
+use marg_model::{App, RoleSchema};
+use marg_resources::kinds::Timer;
+use marg_resources::{Context, Resource, Role, RoleError};
+
+/// The role.
+pub struct Scheduler;
+
+impl Role for Scheduler {
+    fn schema(&self) -> RoleSchema {
+        RoleSchema {
+            name: "scheduler",
+            doc: "Runs artisan schedule:run each minute, on the first host with this role only.",
+            settings: &[],
+        }
+    }
+
+    fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError> {
+        let mut hosts = context.blueprint().with_role("scheduler");
+        let chosen = hosts
+            .next()
+            .is_some_and(|first| first.name == context.host.name);
+        let apps = context.blueprint().apps.iter();
+        Ok(apps.map(|app| timer(app, chosen).into()).collect())
+    }
+}
+
+/// The timer of an application: present on the chosen host, absent from all others.
+fn timer(app: &App, chosen: bool) -> Timer {
+    let name = format!("{}-schedule", app.slug());
+    if !(chosen && app.schedule) {
+        return Timer::absent(name);
+    }
+    let current = format!("{}/current", app.root());
+    // The link is followed anew each minute: a deploy needs to tell nobody.
+    Timer::new(name)
+        .calendar("*-*-* *:*:00")
+        .command("/usr/bin/php artisan schedule:run --no-interaction --no-ansi")
+        .user(app.slug())
+        .requires(format!("{current}/artisan"))
+        .directory(current)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use marg_resources::kinds::State;
+
+    use super::*;
+    use crate::testing::World;
+
+    #[test]
+    fn exactly_one_host_runs_each_schedule() {
+        for phase in 1..=4 {
+            let mut world = World::new(phase);
+            world.fleet.blueprint.apps[1].schedule = false;
+            let mut present = Vec::new();
+            for host in world.fleet.blueprint.with_role("scheduler") {
+                let context = world.context(&host.name, "debian-13");
+                let resources = Scheduler.resources(&context).unwrap();
+                assert_eq!(resources.len(), 2, "every other timer is taken away");
+                present.extend(resources.into_iter().filter_map(|resource| {
+                    let State::Timer(own) = resource.state else {
+                        return None;
+                    };
+                    let expected = timer(&world.fleet.blueprint.apps[0], true);
+                    (own == expected).then(|| host.name.clone())
+                }));
+            }
+            assert_eq!(present.len(), 1, "phase {phase}: {present:?}");
+        }
+    }
+}

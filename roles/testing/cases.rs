@@ -1,0 +1,124 @@
+//! The golden cases.
+
+use marg_model::{SettingValue, Tls};
+
+use super::{World, check_case, portrait};
+use crate::{ROLES, role, schemas};
+
+/// Role, phase, host, distribution; the file is `<role>/cases/<phase>-<distribution>.txt`.
+const CASES: &[(&str, usize, &str, &str)] = &[
+    ("base", 1, "app1", "debian-13"),
+    ("base", 2, "http1", "debian-13"),
+    ("ufw", 2, "redis1", "debian-13"),
+    ("nginx", 2, "http1", "debian-13"),
+    ("nginx", 2, "http1", "ubuntu-24.04"),
+    ("nginx", 3, "http1", "debian-13"),
+    ("php-fpm", 1, "app1", "debian-13"),
+    ("php-fpm", 2, "http1", "debian-13"),
+    ("php-fpm", 2, "http1", "ubuntu-24.04"),
+    ("redis", 1, "app1", "debian-13"),
+    ("redis", 2, "redis1", "debian-13"),
+    ("mysql", 1, "app1", "debian-13"),
+    ("mysql", 2, "mysql1", "debian-13"),
+    ("mysql", 2, "mysql1", "debian-sid"),
+    ("mysql", 2, "mysql1", "ubuntu-24.04"),
+    ("app", 2, "http1", "debian-13"),
+    ("app", 2, "http1", "ubuntu-24.04"),
+    ("worker", 2, "worker1", "debian-13"),
+    ("scheduler", 2, "worker1", "debian-13"),
+];
+
+#[test]
+fn roles_make_of_hosts_what_their_cases_say() {
+    let mut failures = String::new();
+    for (name, phase, host, distro) in CASES {
+        let world = World::new(*phase);
+        let found = portrait(role(name).unwrap(), &world.context(host, distro));
+        let path = format!("{name}/cases/phase-{phase}-{distro}.txt");
+        if let Err(failure) = check_case(&path, &found) {
+            failures.push_str(&failure);
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn every_role_has_a_case() {
+    for role in ROLES {
+        let name = role.schema().name;
+        assert!(CASES.iter().any(|case| case.0 == name), "{name}");
+    }
+}
+
+#[test]
+fn tls_and_limits_and_other_settings() {
+    let mut world = World::new(2);
+    let list = |text: &str| SettingValue::List(vec![text.to_owned()]);
+    let blueprint = &mut world.fleet.blueprint;
+    blueprint.apps[0].tls = Some(Tls {
+        certificate: "/etc/letsencrypt/live/flow marg/fullchain.pem".to_owned(),
+        key: "/etc/letsencrypt/live/flow marg/privkey.pem".to_owned(),
+    });
+    for (role, name, value) in [
+        ("base", "packages", list("htop")),
+        ("base", "swap_mib", SettingValue::Integer(0)),
+        ("base", "automatic_upgrades", SettingValue::Bool(false)),
+        ("nginx", "limited_paths", list("/admin")),
+        (
+            "nginx",
+            "limited_rate_per_minute",
+            SettingValue::Integer(30),
+        ),
+        ("php-fpm", "max_children", SettingValue::Integer(3)),
+        (
+            "php-fpm",
+            "memory_limit",
+            SettingValue::Text("256M".to_owned()),
+        ),
+        ("php-fpm", "request_timeout", SettingValue::Integer(30)),
+        ("app", "packages", list("php-laravel-framework")),
+    ] {
+        let settings = blueprint.hosts[0].settings.entry(role.to_owned());
+        settings.or_default().insert(name.to_owned(), value);
+    }
+    for (name, distro) in [
+        ("base", "debian-13"),
+        ("nginx", "debian-13"),
+        ("nginx", "ubuntu-24.04"),
+        ("php-fpm", "debian-13"),
+        ("app", "debian-13"),
+    ] {
+        let found = portrait(role(name).unwrap(), &world.context("http1", distro));
+        let path = format!("{name}/cases/settings-{distro}.txt");
+        check_case(&path, &found).unwrap();
+    }
+}
+
+#[test]
+fn no_resource_is_wanted_twice_in_different_ways() {
+    for (phase, host) in [(1, "app1"), (2, "http1"), (2, "worker1")] {
+        let resources = World::new(phase).resources(host, "debian-13");
+        for (index, one) in resources.iter().enumerate() {
+            let others = &resources[index + 1..];
+            for other in others.iter().filter(|other| other.name() == one.name()) {
+                let (one, other) = (format!("{one:?}"), format!("{other:?}"));
+                assert_eq!(one, other, "phase {phase}, {host}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_phases_name_only_roles_that_are_known() {
+    let names: Vec<&str> = schemas().iter().map(|schema| schema.name).collect();
+    let mut unique = names.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), names.len());
+    for phase in 1..=4 {
+        for host in &World::new(phase).fleet.blueprint.hosts {
+            let unknown = host.roles.iter().find(|own| !names.contains(&own.as_str()));
+            assert_eq!(unknown, None, "phase {phase}, {}", host.name);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `ufw`: the host's own firewall, made from what all its roles open. Everything else is
+//! refused.
+
+use std::collections::BTreeSet;
+
+use marg_model::RoleSchema;
+use marg_resources::kinds::{Package, UfwPolicy, UfwRule};
+use marg_resources::{Check, Context, Peer, Resource, Role, RoleError};
+
+use crate::network;
+
+const ANYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
+/// The role.
+pub struct Ufw;
+
+impl Role for Ufw {
+    fn schema(&self) -> RoleSchema {
+        RoleSchema {
+            name: "ufw",
+            doc: "The host's firewall: refuses what no role of the host opens.",
+            settings: &[],
+        }
+    }
+
+    fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError> {
+        let rules: Vec<UfwRule> = allowed(context).into_iter().map(rule).collect();
+        let mut resources = vec![Package::new("ufw").into()];
+        resources.extend(rules.iter().cloned().map(Resource::from));
+        // Last: port 22 is open before everything else closes.
+        resources.push(UfwPolicy::new(rules).into());
+        Ok(resources)
+    }
+
+    fn checks(&self, _context: &Context) -> Vec<Check> {
+        vec![Check {
+            name: "the firewall is active".to_owned(),
+            script: "LC_ALL=C ufw status | grep -q '^Status: active'".to_owned(),
+            deadline_seconds: 10,
+        }]
+    }
+}
+
+/// A port and one who may reach it; `None` is everybody.
+type Allowed = (u16, Option<String>);
+
+fn rule((port, from): Allowed) -> UfwRule {
+    match from {
+        Some(from) => UfwRule::allow(port).from(from),
+        None => UfwRule::allow(port).from_any(),
+    }
+}
+
+/// What the roles of this host open, with addresses for names.
+fn allowed(context: &Context) -> BTreeSet<Allowed> {
+    let own = context.roles.iter();
+    let own = own.filter(|role| context.host.has_role(role.schema().name));
+    let openings: BTreeSet<_> = own
+        .flat_map(|role| role.openings(context.blueprint()))
+        .collect();
+    let mut allowed: BTreeSet<Allowed> = openings
+        .iter()
+        .flat_map(|opening| {
+            let peers = peers(context, &opening.from).into_iter();
+            peers.map(|peer| (opening.port, peer))
+        })
+        .collect();
+    // A port that everybody may reach needs no further rules.
+    let open: BTreeSet<u16> = allowed
+        .iter()
+        .filter(|(_, from)| from.is_none())
+        .map(|(port, _)| *port)
+        .collect();
+    allowed.retain(|(port, from)| from.is_none() || !open.contains(port));
+    allowed
+}
+
+fn peers(context: &Context, peer: &Peer) -> Vec<Option<String>> {
+    let others = |role: Option<&str>| -> Vec<Option<String>> {
+        let hosts = context.blueprint().hosts.iter();
+        hosts
+            .filter(|host| role.is_none_or(|role| host.has_role(role)))
+            .filter(|host| host.name != context.host.name)
+            .map(|host| Some(network::private(context.fleet, host).to_string()))
+            .collect()
+    };
+    match peer {
+        Peer::Internet => vec![None],
+        Peer::Operators => operators(&context.blueprint().environment.ssh_from),
+        Peer::Role(role) => others(Some(role)),
+        Peer::Fleet => others(None),
+    }
+}
+
+fn operators(networks: &[String]) -> Vec<Option<String>> {
+    let everywhere = |network: &str| networks.iter().any(|own| own == network);
+    if ANYWHERE.into_iter().all(everywhere) {
+        return vec![None];
+    }
+    networks.iter().cloned().map(Some).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+
+    fn rules(world: &World, host: &str) -> Vec<String> {
+        let allowed = allowed(&world.context(host, "debian-13"));
+        let text = |(port, from): Allowed| format!("{port} {}", from.as_deref().unwrap_or("any"));
+        allowed.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn the_matrix() {
+        let two = World::new(2);
+        for (host, expected) in [
+            ("http1", vec!["22 any", "80 any", "443 any"]),
+            (
+                "redis1",
+                vec![
+                    "22 any",
+                    "6379 10.20.0.2",
+                    "6379 10.20.0.5",
+                    "6380 10.20.0.2",
+                    "6380 10.20.0.5",
+                ],
+            ),
+            ("mysql1", vec!["22 any", "3306 10.20.0.2", "3306 10.20.0.5"]),
+            ("worker1", vec!["22 any"]),
+        ] {
+            assert_eq!(rules(&two, host), expected, "phase 2, {host}");
+        }
+        // On one machine everything is reached by loopback.
+        let one = World::new(1);
+        assert_eq!(rules(&one, "app1"), ["22 any", "80 any", "443 any"]);
+        // Behind a balancer the web servers are not public.
+        let three = World::new(3);
+        assert_eq!(rules(&three, "http1"), ["22 any", "80 10.20.0.2"]);
+    }
+
+    #[test]
+    fn operators_may_be_few() {
+        let mut world = World::new(2);
+        world.fleet.blueprint.environment.ssh_from = vec!["198.18.5.0/24".to_owned()];
+        assert_eq!(rules(&world, "worker1"), ["22 198.18.5.0/24"]);
+        world.fleet.blueprint.environment.ssh_from = vec!["0.0.0.0/0".to_owned()];
+        assert_eq!(rules(&world, "worker1"), ["22 0.0.0.0/0"]);
+    }
+
+    #[test]
+    fn an_address_to_come_is_shown() {
+        let mut world = World::new(2);
+        world.fleet = marg_model::Fleet::pending(&world.fleet.blueprint);
+        let rules = rules(&world, "mysql1");
+        assert_eq!(rules[1], "3306 <http1's private address>");
+    }
+}
