@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::quote::quote;
 use crate::script::Shell;
 
 /// The outcome of comparing a resource with what the host says.
@@ -113,6 +114,20 @@ pub struct Place {
     pub stage: Shell,
     /// Commands that move it from there to its place.
     pub commit: String,
+}
+
+impl Place {
+    /// All of it as one script: stage, check, put in place.
+    pub fn script(&self) -> Shell {
+        let validate = match &self.validator {
+            Some(validator) => format!("\nvalidate {}\n", quote(&validator.command)),
+            None => "\n".to_owned(),
+        };
+        Shell::new("rm -rf \"$STAGE\"\nmkdir -p \"$STAGE\"\n")
+            .then(self.stage.clone())
+            .text(validate)
+            .text(format!("{}\n", self.commit))
+    }
 }
 
 /// A program that checks configuration. It runs where the staged files already appear in

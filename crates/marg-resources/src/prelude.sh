@@ -55,6 +55,30 @@ land() {
   mv -fT -- "$1.marg-new" "$1"
 }
 
+# block_write PATH BEGIN END yes|no: puts the lines on standard input (base64) between the marks,
+# in place of the first such block or at the end; "no" only takes such blocks away.
+block_write() {
+  path=$(readlink -f -- "$1")
+  base64 -d > "$MARG/block"
+  if [ -e "$path" ]; then cp -pT -- "$path" "$path.marg-new"; else : > "$path.marg-new"; fi
+  [ -e "$path" ] || : > "$path"
+  begin=$2 end=$3 keep=$4 block=$MARG/block awk '
+    function put() {
+      if (done++ || ENVIRON["keep"] != "yes") return
+      print ENVIRON["begin"]
+      while ((getline line < ENVIRON["block"]) > 0) print line
+      print ENVIRON["end"]
+    }
+    $0 == ENVIRON["begin"] { put(); open = 1; next }
+    $0 == ENVIRON["end"] && open { open = 0; next }
+    !open { print }
+    END { if (open) exit 4; put() }
+  ' "$path" > "$path.marg-new"
+  sync "$path.marg-new"
+  mv -fT -- "$path.marg-new" "$path"
+  rm -f "$MARG/block"
+}
+
 # validate COMMAND: runs it in a mount namespace in which the staged files already stand in
 # their places below /etc; the host itself still sees the old ones.
 validate() {
@@ -85,6 +109,11 @@ apt_install() {
       status=$?; apt_policy_off; return "$status"; }
   fi
   apt_policy_off
+}
+
+apt_update() {
+  apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+    -o APT::Update::Error-Mode=any update
 }
 
 apt_try() {

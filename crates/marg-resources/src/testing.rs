@@ -97,3 +97,15 @@ impl Host {
             .collect()
     }
 }
+
+/// Owner and group of a path, so that a test needs no rights of root.
+pub(crate) fn names(path: &Path) -> (String, String) {
+    let output = Command::new("stat")
+        .args(["-c", "%U %G"])
+        .arg(path)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (user, group) = text.trim().split_once(' ').unwrap();
+    (user.to_owned(), group.to_owned())
+}

@@ -1,55 +1,199 @@
-//! `link`.
+//! `link`: a symbolic link, or its absence.
+
+use std::collections::BTreeMap;
 
 use crate::answer::Misread;
-use crate::change::{Validator, Verdict};
+use crate::change::{Action, Change, Place, Validator, Verdict, Work};
 use crate::kind::{Before, Kind};
+use crate::quote::{quote, quote_all};
 
-/// See the module.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(dead_code)]
+/// A symbolic link.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    pub(crate) path: String,
-    pub(crate) target: Option<String>,
-    pub(crate) validator: Option<Validator>,
+    path: String,
+    target: Option<String>,
+    validator: Option<Validator>,
+}
+
+/// What a host says of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkSeen {
+    /// Nothing is there.
+    Missing,
+    /// Something else is there.
+    Other(String),
+    /// A link with that target.
+    Present(String),
 }
 
 impl Link {
-    #[allow(missing_docs)]
+    /// A link to `target`, which need not exist.
     #[must_use]
     pub fn new(path: impl Into<String>, target: impl Into<String>) -> Self {
         Self { path: path.into(), target: Some(target.into()), validator: None }
     }
-    #[allow(missing_docs)]
+
+    /// Neither a link nor a file is there.
     #[must_use]
     pub fn absent(path: impl Into<String>) -> Self {
         Self { path: path.into(), target: None, validator: None }
     }
-    #[allow(missing_docs)]
+
+    /// The program that must accept the new state before it goes live. Paths below `/etc` only.
     #[must_use]
     pub fn validate(mut self, validator: Validator) -> Self {
-        self.validator = Some(validator); self
+        self.validator = Some(validator);
+        self
+    }
+
+    fn change(&self, action: Action, summary: String) -> Verdict {
+        let path = quote(&self.path);
+        let (stage, commit) = match &self.target {
+            Some(target) => {
+                (format!("stage_link {path} {}", quote(target)), format!("land {path}"))
+            }
+            None => (format!("stage_absent {path}"), format!("rm -f -- {path}")),
+        };
+        let validator = self.validator.clone();
+        let work = Work::Place(Place { validator, stage: stage.into(), commit });
+        Verdict::Will(Change { action, summary, diff: None, work })
     }
 }
 
 impl Kind for Link {
     const NAME: &'static str = "link";
-    type Seen = ();
+    type Seen = LinkSeen;
 
     fn id(&self) -> String {
         self.path.clone()
     }
 
-    fn probe(_all: &[&Self]) -> String {
-        String::new()
+    fn probe(all: &[&Self]) -> String {
+        // `find` prints what a link says and does not follow it; missing paths are an answer.
+        format!(
+            "find {} -maxdepth 0 -printf '%y|%p|%l\\n' 2>/dev/null || :",
+            quote_all(all.iter().map(|link| &link.path))
+        )
     }
 
-    fn read(_all: &[&Self], _lines: &[String]) -> Result<Vec<()>, Misread> {
-        Err(Self::misread("this kind cannot be read yet"))
+    fn read(all: &[&Self], lines: &[String]) -> Result<Vec<LinkSeen>, Misread> {
+        let mut answers = BTreeMap::new();
+        for line in lines {
+            let misread = || Self::misread(line);
+            let (kind, rest) = line.split_once('|').ok_or_else(misread)?;
+            // A path may hold a bar itself, so the longest known one that fits is meant.
+            let (path, target) = all
+                .iter()
+                .filter_map(|link| {
+                    let rest = rest.strip_prefix(link.path.as_str())?;
+                    Some((&link.path, rest.strip_prefix('|')?))
+                })
+                .max_by_key(|(path, _)| path.len())
+                .ok_or_else(misread)?;
+            answers.insert(path, seen(kind, target).ok_or_else(misread)?);
+        }
+        let answer = |link: &&Self| answers.get(&link.path).cloned().unwrap_or(LinkSeen::Missing);
+        Ok(all.iter().map(answer).collect())
     }
 
-    fn fresh(&self) {}
+    fn fresh(&self) -> LinkSeen {
+        LinkSeen::Missing
+    }
 
-    fn diff(&self, _seen: &(), _before: &Before) -> Verdict {
-        Verdict::Converged
+    fn diff(&self, seen: &LinkSeen, _before: &Before) -> Verdict {
+        match (&self.target, seen) {
+            (None, LinkSeen::Missing) => Verdict::Converged,
+            (None, _) => self.change(Action::Delete, "remove".to_owned()),
+            (Some(target), LinkSeen::Present(old)) if target == old => Verdict::Converged,
+            (Some(target), LinkSeen::Missing) => {
+                self.change(Action::Create, format!("→ {target}"))
+            }
+            (Some(target), LinkSeen::Present(old)) => {
+                self.change(Action::Update, format!("{old} → {target}"))
+            }
+            (Some(target), LinkSeen::Other(what)) => {
+                self.change(Action::Update, format!("replace a {what} by a link to {target}"))
+            }
+        }
+    }
+}
+
+fn seen(kind: &str, target: &str) -> Option<LinkSeen> {
+    let other = |what: &str| target.is_empty().then(|| LinkSeen::Other(what.to_owned()));
+    match kind {
+        "l" => Some(LinkSeen::Present(target.to_owned())),
+        "f" => other("regular file"),
+        "d" => other("directory"),
+        "b" | "c" | "p" | "s" => other("special file"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kind::Resource;
+    use crate::testing::Host;
+
+    const SITE: &str = "/etc/nginx/sites-enabled/flow";
+
+    fn summary(desired: &Link, lines: &[String]) -> Option<String> {
+        let seen = Link::read(&[desired], lines).unwrap();
+        match desired.diff(&seen[0], &Before::default()) {
+            Verdict::Will(change) => Some(change.summary),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn cases() {
+        let link = Link::new(SITE, "../a");
+        let line = |kind: &str, target: &str| vec![format!("{kind}|{SITE}|{target}")];
+        for (lines, expected) in [
+            (line("l", "../a"), None),
+            (line("l", "../b"), Some("../b → ../a")),
+            (line("f", ""), Some("replace a regular file by a link to ../a")),
+            (vec![], Some("→ ../a")),
+        ] {
+            assert_eq!(summary(&link, &lines).as_deref(), expected, "{lines:?}");
+        }
+        assert_eq!(summary(&Link::absent(SITE), &[]), None);
+        assert_eq!(summary(&Link::absent(SITE), &line("l", "x")).as_deref(), Some("remove"));
+    }
+
+    #[test]
+    fn junk_is_an_error() {
+        let link = Link::new(SITE, "x");
+        for line in ["junk", "l|/other|x", "?|/etc/nginx/sites-enabled/flow|"] {
+            assert!(Link::read(&[&link], &[line.to_owned()]).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn links_converge_on_a_real_shell() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::local(folder.path());
+        let (a, b) = (folder.path().join("a"), folder.path().join("a|b"));
+        std::fs::write(&b, "a file in its place").unwrap();
+        let (a, b) = (a.display().to_string(), b.display().to_string());
+        let wanted = [Link::new(&a, "x|y").into(), Link::new(&b, "gone 'q'").into()];
+        host.converge(&wanted);
+        assert_eq!(std::fs::read_link(&b).unwrap().to_str(), Some("gone 'q'"));
+        assert_eq!(host.converge(&wanted), [""; 0]);
+        assert_eq!(host.converge(&[Link::absent(&a).into()]), ["remove"]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn any_target_survives(target in "[^\0\n]{1,40}") {
+            let folder = tempfile::tempdir().unwrap();
+            let link = Link::new(folder.path().join("link").display().to_string(), &target);
+            let summaries = Host::local(folder.path()).converge(&[Resource::from(link)]);
+            prop_assert_eq!(summaries.len(), 1);
+        }
     }
 }

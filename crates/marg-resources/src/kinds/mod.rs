@@ -91,6 +91,8 @@ macro_rules! kinds {
     };
 }
 
+mod backed;
+
 kinds! {
     swap: Swap,
     apt_repository: AptRepository,
