@@ -21,12 +21,17 @@ pub fn next(name: &str) -> String {
 const MAKE: &str = "set -e; key=/etc/ssh/marg_next_ed25519_key; \
     [ -e $key.pub ] || { rm -f $key; ssh-keygen -q -t ed25519 -N '' -C '' -f $key; }; cat $key.pub";
 
-/// Puts it in place of the one from the user data. sshd reads it for the next connection.
+/// Puts it in place of the one from the user data, and waits until sshd shows it: a reload has
+/// ended long before sshd listens again.
 const USE: &str = "set -e; cd /etc/ssh; \
     if [ -e marg_next_ed25519_key ]; then \
     mv -f marg_next_ed25519_key ssh_host_ed25519_key; \
     mv -f marg_next_ed25519_key.pub ssh_host_ed25519_key.pub; fi; \
-    systemctl reload-or-restart ssh";
+    systemctl reload-or-restart ssh; \
+    key=$(cut -d' ' -f2 ssh_host_ed25519_key.pub); tries=100; \
+    until ssh-keyscan -T 5 -t ed25519 127.0.0.1 2>/dev/null | grep -qF \"$key\"; do \
+    tries=$((tries - 1)); if [ $tries -le 0 ]; then echo 'sshd does not show its new key' >&2; exit 1; fi; \
+    sleep 0.1; done";
 
 /// Waits for cloud-init, gives the machine its own host key, and connects again with it.
 /// Returns what was used up before the session that it returns.
