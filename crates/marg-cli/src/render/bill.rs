@@ -2,7 +2,7 @@
 
 use marg::{Action, CloudChange, CloudKind, Monthly};
 
-use super::plan::cloud_change;
+use super::plan::cloud_changes;
 use super::{monthly, trimmed};
 use crate::output::{BOLD, count, paint};
 
@@ -14,10 +14,7 @@ pub fn bill(environment: &str, changes: &[CloudChange], cost: Monthly) -> String
         "{environment} needs {}:",
         count(droplets.len(), "more droplet")
     );
-    let lines: String = droplets
-        .iter()
-        .map(|change| cloud_change(change, false))
-        .collect();
+    let lines = cloud_changes(droplets.iter().copied(), false);
     let cost = format!("  together with what is there: {}", monthly(cost));
     trimmed(&format!("{}\n{lines}{cost}\n", paint(BOLD, &title)))
 }

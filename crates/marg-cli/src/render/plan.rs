@@ -7,8 +7,8 @@ use super::diff::diff;
 use super::{mark, monthly, trimmed};
 use crate::output::{BOLD, DIM, GREEN, YELLOW, clean, count, paint};
 
-/// Where a change's one-line summary begins.
-const SUMMARY: usize = 44;
+/// Where a change's one-line summary begins, at least and at most.
+const SUMMARY: std::ops::RangeInclusive<usize> = 32..=66;
 
 /// Everything that would change; `all` shows whole diffs.
 pub fn plan(blueprint: &Blueprint, plan: &EnvironmentPlan, all: bool) -> String {
@@ -38,25 +38,42 @@ fn cloud(plan: &EnvironmentPlan, all: bool) -> String {
         text.push_str(&paint(DIM, " · nothing to change"));
     }
     text.push('\n');
-    for change in &plan.cloud {
-        text.push_str(&cloud_change(change, all));
-    }
+    text.push_str(&cloud_changes(&plan.cloud, all));
     if let Some(cost) = plan.monthly {
         text.push_str(&format!("  droplets: {}\n", monthly(cost)));
     }
     text
 }
 
-/// One change in the cloud. A single detail stands on the same line; the details of something
-/// new are left to `all`.
-pub fn cloud_change(change: &CloudChange, all: bool) -> String {
-    let name = format!("{} {}", change.kind.word(), clean(&change.name));
+/// Changes in the cloud, their details in one column.
+pub fn cloud_changes<'a>(changes: impl IntoIterator<Item = &'a CloudChange>, all: bool) -> String {
+    let name = |change: &CloudChange| format!("{} {}", change.kind.word(), clean(&change.name));
+    let named = changes.into_iter().map(|change| (name(change), change));
+    let named: Vec<(String, &CloudChange)> = named.collect();
+    let width = column(named.iter().map(|(name, _)| name.as_str()));
+    named
+        .iter()
+        .map(|(name, change)| cloud_change(name, width, change, all))
+        .collect()
+}
+
+/// Where the second column begins.
+fn column<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+    let longest = names
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or_default();
+    longest.clamp(*SUMMARY.start(), *SUMMARY.end())
+}
+
+/// A single detail stands on the same line; the details of something new are left to `all`.
+fn cloud_change(name: &str, width: usize, change: &CloudChange, all: bool) -> String {
     let mark = mark(change.action);
     match change.details.as_slice() {
         [] => format!("  {mark} {name}\n"),
-        [one] => format!("  {mark} {name:SUMMARY$} {}\n", clean(one)),
+        [one] => format!("  {mark} {name:width$} {}\n", clean(one)),
         many if change.action == Action::Create && !all => {
-            format!("  {mark} {name:SUMMARY$} {}\n", count(many.len(), "detail"))
+            format!("  {mark} {name:width$} {}\n", count(many.len(), "detail"))
         }
         many => {
             let lines = many.iter().map(|line| format!("      {}\n", clean(line)));
@@ -70,18 +87,19 @@ fn host(host: &HostPlan, all: bool) -> String {
     if host.is_empty() {
         return format!("\n{name}{}\n", paint(DIM, " · nothing to change"));
     }
-    let changes: String = host
+    let width = column(host.changes.iter().map(|change| change.resource.as_str()));
+    let changes = host
         .changes
         .iter()
-        .map(|change| self::change(change, all))
-        .collect();
+        .map(|change| self::change(change, width, all));
+    let changes: String = changes.collect();
     format!(
         "\n{name} · {}\n{changes}",
         count(host.changes.len(), "change")
     )
 }
 
-fn change(change: &PlannedChange, all: bool) -> String {
+fn change(change: &PlannedChange, width: usize, all: bool) -> String {
     let sure = match &change.status {
         Status::Will => String::new(),
         Status::May => paint(YELLOW, " (only if something before it changes)"),
@@ -89,7 +107,7 @@ fn change(change: &PlannedChange, all: bool) -> String {
     };
     let resource = clean(&change.resource);
     let line = format!(
-        "  {} {resource:SUMMARY$} {}{sure}",
+        "  {} {resource:width$} {}{sure}",
         mark(change.action),
         clean(&change.summary)
     );
