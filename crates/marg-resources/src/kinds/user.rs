@@ -1,61 +1,218 @@
-//! `user`.
+//! `user`: a system user with its home, shell and further groups.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::Misread;
-use crate::change::{Verdict};
+use crate::change::{Action, Change, Verdict, Work};
 use crate::kind::{Before, Kind};
+use crate::quote::{quote, quote_all};
 
-/// See the module.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(dead_code)]
+/// A user whose main group has the same name. Its home directory is not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    pub(crate) name: String,
-    pub(crate) home: String,
-    pub(crate) shell: String,
-    pub(crate) groups: Vec<String>,
+    name: String,
+    home: String,
+    shell: String,
+    groups: Vec<String>,
+}
+
+/// What a host says of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserSeen {
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+    /// Those of the wanted groups that have it as a member.
+    pub groups: BTreeSet<String>,
 }
 
 impl User {
-    #[allow(missing_docs)]
+    /// The user exists; if it is made, then with a number of the system's range, no password,
+    /// no home and no shell.
     #[must_use]
     pub fn system(name: impl Into<String>) -> Self {
-        Self { name: name.into(), home: "/nonexistent".to_owned(), shell: "/usr/sbin/nologin".to_owned(), groups: Vec::new() }
+        Self {
+            name: name.into(),
+            home: "/nonexistent".to_owned(),
+            shell: "/usr/sbin/nologin".to_owned(),
+            groups: Vec::new(),
+        }
     }
-    #[allow(missing_docs)]
+
+    /// Home directory.
     #[must_use]
     pub fn home(mut self, path: impl Into<String>) -> Self {
-        self.home = path.into(); self
+        self.home = path.into();
+        self
     }
-    #[allow(missing_docs)]
+
+    /// Login shell.
     #[must_use]
     pub fn shell(mut self, path: impl Into<String>) -> Self {
-        self.shell = path.into(); self
+        self.shell = path.into();
+        self
     }
-    #[allow(missing_docs)]
+
+    /// Groups of which it is a member besides its own. It stays a member of others, too.
     #[must_use]
     pub fn groups<S: Into<String>>(mut self, groups: impl IntoIterator<Item = S>) -> Self {
-        self.groups = groups.into_iter().map(Into::into).collect(); self
+        self.groups = groups.into_iter().map(Into::into).collect();
+        self
+    }
+
+    fn create(&self) -> String {
+        let name = quote(&self.name);
+        format!(
+            "getent group {name} >/dev/null || groupadd --system -- {name}\n\
+             getent passwd {name} >/dev/null || \
+             useradd --system --no-create-home -g {name} -d {} -s {} -- {name}\n{}",
+            quote(&self.home),
+            quote(&self.shell),
+            self.join(&self.groups)
+        )
+    }
+
+    fn join(&self, groups: &[String]) -> String {
+        if groups.is_empty() {
+            return String::new();
+        }
+        format!("usermod -aG {} -- {}\n", quote(&groups.join(",")), quote(&self.name))
+    }
+
+    fn update(&self, seen: &UserSeen) -> Option<(String, String)> {
+        let (mut words, mut script) = (Vec::new(), String::new());
+        let name = quote(&self.name);
+        if seen.home != self.home {
+            words.push(format!("home {} → {}", seen.home, self.home));
+            script.push_str(&format!("usermod -d {} -- {name}\n", quote(&self.home)));
+        }
+        if seen.shell != self.shell {
+            words.push(format!("shell {} → {}", seen.shell, self.shell));
+            script.push_str(&format!("usermod -s {} -- {name}\n", quote(&self.shell)));
+        }
+        let missing: Vec<String> =
+            self.groups.iter().filter(|group| !seen.groups.contains(*group)).cloned().collect();
+        if !missing.is_empty() {
+            words.push(format!("join {}", missing.join(", ")));
+            script.push_str(&self.join(&missing));
+        }
+        (!words.is_empty()).then(|| (words.join(", "), script))
     }
 }
 
 impl Kind for User {
     const NAME: &'static str = "user";
-    type Seen = ();
+    type Seen = Option<UserSeen>;
 
     fn id(&self) -> String {
         self.name.clone()
     }
 
-    fn probe(_all: &[&Self]) -> String {
-        String::new()
+    fn probe(all: &[&Self]) -> String {
+        let names = quote_all(all.iter().map(|user| &user.name));
+        let groups: BTreeSet<&String> = all.iter().flat_map(|user| &user.groups).collect();
+        // Status 2 means that one of them does not exist: that is an answer.
+        let mut script = format!("getent passwd {names} || [ $? -eq 2 ]");
+        if !groups.is_empty() {
+            script.push_str(&format!(" && {{ getent group {} || [ $? -eq 2 ]; }}", quote_all(groups)));
+        }
+        script
     }
 
-    fn read(_all: &[&Self], _lines: &[String]) -> Result<Vec<()>, Misread> {
-        Err(Self::misread("this kind cannot be read yet"))
+    fn read(all: &[&Self], lines: &[String]) -> Result<Vec<Option<UserSeen>>, Misread> {
+        let (mut users, mut members) = (BTreeMap::new(), BTreeMap::new());
+        for line in lines {
+            let words: Vec<&str> = line.split(':').collect();
+            match words.as_slice() {
+                [name, _, _, _, _, home, shell] => {
+                    users.insert(*name, (*home, *shell));
+                }
+                [group, _, _, list] => {
+                    members.insert(*group, list.split(',').collect::<Vec<_>>());
+                }
+                _ => return Err(Self::misread(line)),
+            }
+        }
+        let is_member = |user: &Self, group: &String| {
+            members.get(group.as_str()).is_some_and(|list| list.contains(&user.name.as_str()))
+        };
+        let seen = |user: &&Self| {
+            let (home, shell) = users.get(user.name.as_str())?;
+            let groups = user.groups.iter().filter(|group| is_member(user, group)).cloned();
+            Some(UserSeen {
+                home: (*home).to_owned(),
+                shell: (*shell).to_owned(),
+                groups: groups.collect(),
+            })
+        };
+        Ok(all.iter().map(seen).collect())
     }
 
-    fn fresh(&self) {}
+    fn fresh(&self) -> Option<UserSeen> {
+        None
+    }
 
-    fn diff(&self, _seen: &(), _before: &Before) -> Verdict {
-        Verdict::Converged
+    fn diff(&self, seen: &Option<UserSeen>, _before: &Before) -> Verdict {
+        let (action, summary, script) = match seen {
+            None => (Action::Create, "create".to_owned(), self.create()),
+            Some(seen) => match self.update(seen) {
+                None => return Verdict::Converged,
+                Some((summary, script)) => (Action::Update, summary, script),
+            },
+        };
+        Verdict::Will(Change { action, summary, diff: None, work: Work::Script(script.into()) })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::kind::Resource;
+    use crate::kinds::{Command, Group};
+    use crate::testing::Host;
+
+    #[test]
+    fn cases() {
+        let flow = User::system("flow").home("/var/www/flow").groups(["www-data"]);
+        let good = "flow:x:999:999:a, b:/var/www/flow:/usr/sbin/nologin";
+        for (lines, expected) in [
+            (vec![good, "www-data:x:33:web,flow"], None),
+            (vec![good, "www-data:x:33:"], Some("join www-data")),
+            (vec![good], Some("join www-data")),
+            (vec!["flow:x:9:9::/home/flow:/usr/sbin/nologin", "www-data:x:33:flow"],
+                Some("home /home/flow → /var/www/flow")),
+            (vec!["flow:x:9:9::/var/www/flow:/bin/sh", "www-data:x:33:flow"],
+                Some("shell /bin/sh → /usr/sbin/nologin")),
+            (vec!["www-data:x:33:flow"], Some("create")),
+        ] {
+            let lines: Vec<String> = lines.into_iter().map(str::to_owned).collect();
+            let seen = User::read(&[&flow], &lines).unwrap();
+            let summary = match flow.diff(&seen[0], &Before::default()) {
+                Verdict::Will(change) => Some(change.summary),
+                _ => None,
+            };
+            assert_eq!(summary.as_deref(), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn junk_is_an_error() {
+        let flow = User::system("flow");
+        assert!(User::read(&[&flow], &["flow:x:9".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_real_host_converges() {
+        let Some(host) = Host::named("MARG_TRY_HOST") else { return };
+        let clean = "userdel margtest 2>/dev/null; groupdel margtest 2>/dev/null; :";
+        host.apply(&host.plan(&[Command::new("clean", clean).into()]));
+        let user = User::system("margtest").home("/srv/a").groups(["www-data"]);
+        let wanted = [Group::system("margtest").into(), Resource::from(user.clone())];
+        assert_eq!(host.converge(&wanted), ["create", "create"]);
+        let moved = [user.home("/srv/b").shell("/bin/sh").groups(["www-data", "adm"]).into()];
+        assert_eq!(host.converge(&moved).len(), 1);
+        host.apply(&host.plan(&[Command::new("clean", clean).into()]));
     }
 }
