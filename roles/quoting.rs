@@ -129,7 +129,7 @@ mod tests {
         }
         for (value, expected) in [
             ("--queue=flow", Ok("--queue=flow".to_owned())),
-            ("100%", Ok("'100%%'".to_owned())),
+            ("100 %", Ok("'100 %%'".to_owned())),
             ("it's", Ok("'it'\\''s'".to_owned())),
             ("a ;b", no_comment.clone()),
             ("a\nb", no_comment),

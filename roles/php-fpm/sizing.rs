@@ -44,13 +44,11 @@ pub fn children_on(blueprint: &Blueprint, host: &Host, machine: &Machine) -> u64
 
 /// The pool for so many children. php-fpm refuses numbers that contradict each other.
 pub fn pool(children: u64) -> Pool {
-    let spare_min = (children / 4).max(1);
-    let spare_max = (children / 2).max(spare_min);
     Pool {
         children,
-        start: spare_min,
-        spare_min,
-        spare_max,
+        start: children.div_ceil(2),
+        spare_min: children.div_ceil(4),
+        spare_max: (children * 3).div_ceil(4),
     }
 }
 
