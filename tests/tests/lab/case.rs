@@ -14,18 +14,38 @@ use marg_tests::program::Marg;
 pub struct Case {
     name: &'static str,
     run: fn(),
+    /// Whether it takes the lab down, with all that others have in it.
+    destructive: bool,
 }
 
 impl Case {
     /// A case; its name reads like a sentence.
     pub const fn new(name: &'static str, run: fn()) -> Self {
-        Self { name, run }
+        Self {
+            name,
+            run,
+            destructive: false,
+        }
+    }
+
+    /// A case that takes the lab down.
+    pub const fn destructive(name: &'static str, run: fn()) -> Self {
+        Self {
+            name,
+            run,
+            destructive: true,
+        }
     }
 
     /// As the test harness wants it.
     pub fn into_trial(self) -> Trial {
         Trial::test(self.name, move || {
-            if !lab_or_skip(self.name)? {
+            let foreign = if self.destructive {
+                foreign_lab()
+            } else {
+                None
+            };
+            if !lab_or_skip(self.name, foreign)? {
                 return Ok(());
             }
             let began = Instant::now();
@@ -46,9 +66,9 @@ macro_rules! cases {
 }
 
 /// Whether a lab can run here. If not, says so by name; a failure where MARG_REQUIRE_LAB is set.
-fn lab_or_skip(name: &str) -> Result<bool, Failed> {
+fn lab_or_skip(name: &str, foreign: Option<String>) -> Result<bool, Failed> {
     static OBSTACLE: OnceLock<Option<String>> = OnceLock::new();
-    match OBSTACLE.get_or_init(obstacle) {
+    match OBSTACLE.get_or_init(obstacle).clone().or(foreign) {
         None => Ok(true),
         Some(reason) if std::env::var_os("MARG_REQUIRE_LAB").is_some() => {
             Err(Failed::from(format!("the lab cannot run here: {reason}")))
@@ -77,7 +97,7 @@ fn obstacle() -> Option<String> {
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--net", "--pid", "--fork", "true"]);
     match unshare.output() {
-        Ok(output) if output.status.success() => foreign_lab(),
+        Ok(output) if output.status.success() => None,
         Ok(output) => Some(format!(
             "namespaces cannot be made: {}",
             String::from_utf8_lossy(&output.stderr).trim()
@@ -116,6 +136,10 @@ pub fn tear_down() -> bool {
         .any(|name| std::env::var_os(name).is_some());
     if kept || obstacle().is_some() || marg(["lab", "env"]).run().code != 0 {
         return true;
+    }
+    if let Some(reason) = foreign_lab() {
+        eprintln!("the lab stays up: {reason}");
+        return std::env::var_os("MARG_REQUIRE_LAB").is_none();
     }
     let down = marg(["lab", "down"]).run();
     let left = leftovers::of_the_lab();

@@ -13,15 +13,36 @@ use marg_tests::web::runtime;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::case::marg;
+use crate::case::{Case, marg};
 
-cases! {
-    "lab: down leaves nothing, also twice, and up comes back" => down_twice,
-    "lab: down leaves nothing after kill -9 of the daemon and of a machine" => down_after_kills,
-    "lab: a daemon that was killed finds its machines again" => daemon_comes_back,
-    "lab: a machine boots, is switched off and on, and goes away" => power,
-    "lab: a reserved address leads to the droplet that it is assigned to" => reserved_address,
-    "lab: nothing that a machine sends gets out of the lab" => nothing_gets_out,
+/// In this order: those that take the lab down come before the fleet is in it.
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::destructive(
+            "lab: down leaves nothing, also twice, and up comes back",
+            down_twice,
+        ),
+        Case::destructive(
+            "lab: down leaves nothing after kill -9 of the daemon and of a machine",
+            down_after_kills,
+        ),
+        Case::destructive(
+            "lab: a daemon that was killed finds its machines again",
+            daemon_comes_back,
+        ),
+        Case::new(
+            "lab: a machine boots, is switched off and on, and goes away",
+            power,
+        ),
+        Case::new(
+            "lab: a reserved address leads to the droplet that it is assigned to",
+            reserved_address,
+        ),
+        Case::new(
+            "lab: nothing that a machine sends gets out of the lab",
+            nothing_gets_out,
+        ),
+    ]
 }
 
 /// Takes down what is up; the fleet's own environment is not there yet, or is made again.
