@@ -1,6 +1,7 @@
 //! How a host's memory is shared out among its roles. Every MiB is promised once.
 
 use marg_model::{Blueprint, Host, Machine};
+use marg_resources::{Context, RoleError};
 
 /// Resident memory that one queue worker adds, in MiB: 51 measured, of which PHP's own code is
 /// shared by all.
@@ -52,6 +53,22 @@ impl Residents {
 /// The shares of a host of the fleet.
 pub fn of(blueprint: &Blueprint, host: &Host, machine: &Machine) -> Shares {
     shares(machine.memory_mib, Residents::of(blueprint, host))
+}
+
+/// Refuses settings that ask for more memory than the machine has: it would start, serve, and
+/// be killed under load.
+pub fn must_fit(context: &Context, setting: &str, mib: u64) -> Result<(), RoleError> {
+    let total = context.machine.memory_mib;
+    if mib < total {
+        return Ok(());
+    }
+    Err(RoleError::Setting {
+        host: context.host.name.clone(),
+        message: format!(
+            "{setting}: {mib} MiB are asked for and the machine has {total}; lower it, leave it \
+             out to have it computed, or give the host a larger size"
+        ),
+    })
 }
 
 /// What the kernel, systemd, sshd, nginx and the page cache need, in MiB.

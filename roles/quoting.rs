@@ -86,21 +86,6 @@ pub fn redis(value: &str) -> String {
     quoted
 }
 
-/// A value in MySQL's and MariaDB's option files.
-pub fn mysql(value: &str) -> Result<String, Refusal> {
-    if has_other_controls(value, &['\n', '\r', '\t']) {
-        return Err("option files of MySQL cannot hold control characters");
-    }
-    Ok(escaped(value, |c| match c {
-        '"' => Some("\\\""),
-        '\\' => Some("\\\\"),
-        '\n' => Some("\\n"),
-        '\r' => Some("\\r"),
-        '\t' => Some("\\t"),
-        _ => None,
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,10 +122,6 @@ mod tests {
             assert_eq!(own(supervisor(value)), expected, "supervisor {value:?}");
         }
         assert_eq!(redis("a\" \\é\n"), "\"a\\\" \\\\\\xc3\\xa9\\x0a\"");
-        assert_eq!(
-            own(mysql("a\"b\\c\nd")),
-            Ok("\"a\\\"b\\\\c\\nd\"".to_owned())
-        );
     }
 
     #[test]

@@ -66,7 +66,6 @@ fn environment() -> Environment<'static> {
     environment.add_filter("nginx", |value: String| quoted(quoting::nginx(&value)));
     environment.add_filter("ini", |value: String| quoted(quoting::ini(&value)));
     environment.add_filter("redis", |value: String| quoted(Ok(quoting::redis(&value))));
-    environment.add_filter("mysql", |value: String| quoted(quoting::mysql(&value)));
     environment.add_filter("supervisor", |value: String| {
         quoted(quoting::supervisor(&value))
     });

@@ -134,6 +134,7 @@ fn conf(context: &Context) -> Result<String, RoleError> {
     let given = |name| context.integer("mysql", name).filter(|value| *value > 0);
     let clients = php_processes(context);
     let buffer_pool_mib = given("buffer_pool_mib").unwrap_or(sizing::buffer_pool(share));
+    memory::must_fit(context, "mysql.buffer_pool_mib", buffer_pool_mib)?;
     let listen = network::listen(context).into_iter().map(trusted).collect();
     CONF.render(Values {
         mariadb: context.distro.sql == SqlEngine::MariaDb,

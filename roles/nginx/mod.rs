@@ -127,7 +127,7 @@ fn main(context: &Context) -> Result<String, RoleError> {
     }
     let connections = context.integer("nginx", "worker_connections");
     let connections = connections.unwrap_or(CONNECTIONS).max(64);
-    let limited = !limited_paths(context).is_empty();
+    let limited = !limited_paths(context)?.is_empty();
     let balancers = context.fleet.with_role("haproxy");
     MAIN.render(Values {
         connections,
@@ -152,10 +152,20 @@ fn default_site(blueprint: &Blueprint) -> Result<String, RoleError> {
     DEFAULT.render(Values { tls })
 }
 
-fn limited_paths<'a>(context: &Context<'a>) -> &'a [String] {
-    match context.setting("nginx", "limited_paths") {
+fn limited_paths<'a>(context: &Context<'a>) -> Result<&'a [String], RoleError> {
+    let paths: &[String] = match context.setting("nginx", "limited_paths") {
         Some(SettingValue::List(paths)) => paths,
         _ => &[],
+    };
+    let refused = |path: &&String| !path.starts_with('/') || path.contains(['$', '?']);
+    match paths.iter().find(refused) {
+        None => Ok(paths),
+        Some(path) => Err(RoleError::Setting {
+            host: context.host.name.clone(),
+            message: format!(
+                "nginx.limited_paths has `{path}`; write the beginning of a path, such as /admin"
+            ),
+        }),
     }
 }
 
@@ -196,7 +206,7 @@ fn site(context: &Context, app: &App) -> Result<String, RoleError> {
             key: &tls.key,
         }),
         timeout: php_fpm::request_timeout(context),
-        limited_paths: limited_paths(context),
+        limited_paths: limited_paths(context)?,
         burst: rate(context).div_ceil(2),
     })
 }

@@ -5,8 +5,8 @@ use marg_resources::kinds::{File, Package, Service};
 use marg_resources::{Check, Context, Notice, Notify, Resource, Role, RoleError, Validator};
 use serde::Serialize;
 
-use crate::app;
 use crate::render::{Template, template};
+use crate::{app, memory};
 
 pub mod sizing;
 
@@ -96,6 +96,20 @@ pub fn request_timeout(context: &Context) -> u64 {
     given.unwrap_or(REQUEST_TIMEOUT).max(1)
 }
 
+/// PHP takes what it does not understand for a number of bytes, and then nothing runs.
+fn memory_limit<'a>(context: &Context<'a>) -> Result<&'a str, RoleError> {
+    let text = context.text("php-fpm", "memory_limit").unwrap_or("128M");
+    let digits = text.trim_end_matches(['K', 'M', 'G']);
+    let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if number && text.len() - digits.len() <= 1 {
+        return Ok(text);
+    }
+    Err(RoleError::Setting {
+        host: context.host.name.clone(),
+        message: format!("php-fpm.memory_limit is `{text}`; write a size such as 128M or 1G"),
+    })
+}
+
 fn ini() -> Result<String, RoleError> {
     #[derive(Serialize)]
     struct Values {
@@ -140,6 +154,8 @@ fn pool(context: &Context, app: &App) -> Result<String, RoleError> {
         upload_limit: &'a str,
     }
     let children = sizing::children_on(context.blueprint(), context.host, context.machine);
+    let all = children * context.blueprint().apps.len() as u64 * sizing::CHILD_MIB;
+    memory::must_fit(context, "php-fpm.max_children for all applications", all)?;
     let pool = sizing::pool(children);
     let timeout = request_timeout(context);
     POOL.render(Values {
@@ -153,7 +169,7 @@ fn pool(context: &Context, app: &App) -> Result<String, RoleError> {
         timeout,
         // PHP's own limit does not count waiting; this one does, when nginx has given up.
         terminate: timeout + 5,
-        memory_limit: context.text("php-fpm", "memory_limit").unwrap_or("128M"),
+        memory_limit: memory_limit(context)?,
         upload_limit: &app.upload_limit,
     })
 }

@@ -76,6 +76,8 @@ impl Role for Redis {
                 .notify(Notice::restart(CACHE_UNIT))
         };
         let limits = limits(context);
+        let both = "redis.maxmemory_mib and redis.cache_maxmemory_mib together";
+        memory::must_fit(context, both, limits.main + limits.cache)?;
         let main = File::new("/etc/redis/redis.conf", conf(&MAIN, context, limits.main)?);
         let cache = conf(&CACHE, context, limits.cache)?;
         let cache = File::new("/etc/redis/redis-cache.conf", cache);

@@ -1,6 +1,9 @@
 //! The golden cases.
 
-use marg_model::{SettingValue, Tls};
+#![allow(clippy::unwrap_used)]
+
+use marg_model::{Fleet, SettingValue, Tls};
+use marg_resources::plan_fresh;
 
 use super::{World, check_case, portrait};
 use crate::{ROLES, role, schemas};
@@ -91,6 +94,82 @@ fn tls_and_limits_and_other_settings() {
         let found = portrait(role(name).unwrap(), &world.context("http1", distro));
         let path = format!("{name}/cases/settings-{distro}.txt");
         check_case(&path, &found).unwrap();
+    }
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let text = |text: &str| SettingValue::Text(text.to_owned());
+    let list = |text: &str| SettingValue::List(vec![text.to_owned()]);
+    let number = SettingValue::Integer;
+    for (host, role_name, setting, value, expected) in [
+        (
+            "mysql1",
+            "mysql",
+            "buffer_pool_mib",
+            number(4096),
+            "mysql1: mysql.buffer_pool_mib: 4096 MiB are asked for and the machine has 2048; lower it, \
+             leave it out to have it computed, or give the host a larger size",
+        ),
+        (
+            "redis1",
+            "redis",
+            "maxmemory_mib",
+            number(900),
+            "redis1: redis.maxmemory_mib and redis.cache_maxmemory_mib together: 1108 MiB are asked for and the machine has 1024; lower it, leave it out to have it computed, or give the \
+             host a larger size",
+        ),
+        (
+            "http1",
+            "php-fpm",
+            "max_children",
+            number(50),
+            "http1: php-fpm.max_children for all applications: 4800 MiB are asked for and the machine has 1024; lower it, leave it out to have it computed, or give the host a larger size",
+        ),
+        (
+            "http1",
+            "php-fpm",
+            "memory_limit",
+            text("lots"),
+            "http1: php-fpm.memory_limit is `lots`; write a size such as 128M or 1G",
+        ),
+        (
+            "http1",
+            "nginx",
+            "limited_paths",
+            list("admin"),
+            "http1: nginx.limited_paths has `admin`; write the beginning of a path, such as /admin",
+        ),
+    ] {
+        let mut world = World::new(2);
+        let hosts = &mut world.fleet.blueprint.hosts;
+        let settings = &mut hosts
+            .iter_mut()
+            .find(|own| own.name == host)
+            .unwrap()
+            .settings;
+        let settings = settings.entry(role_name.to_owned()).or_default();
+        settings.insert(setting.to_owned(), value);
+        let role = role(role_name).unwrap();
+        let error = role
+            .resources(&world.context(host, "debian-13"))
+            .unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn every_phase_can_be_planned_before_anything_exists() {
+    for phase in 1..=4 {
+        let mut world = World::new(phase);
+        world.fleet = Fleet::pending(&world.fleet.blueprint);
+        for host in &world.fleet.blueprint.hosts {
+            for distro in ["debian-13", "debian-sid", "ubuntu-24.04", "ubuntu-26.04"] {
+                let resources = world.resources(&host.name, distro);
+                let plan = plan_fresh(&host.name, &resources).unwrap();
+                assert!(!plan.is_empty(), "phase {phase}, {}, {distro}", host.name);
+            }
+        }
     }
 }
 
