@@ -96,8 +96,13 @@ impl Api {
             ("/v2/account/keys", "ssh_keys"),
             ("/v2/tags", "tags"),
         ] {
-            let names = self.list(path, key);
-            let names = names.iter().filter_map(|item| item["name"].as_str());
+            // The default network of a region can never be deleted.
+            let items = self
+                .list(path, key)
+                .into_iter()
+                .filter(|item| item["default"] != true);
+            let items: Vec<Value> = items.collect();
+            let names = items.iter().filter_map(|item| item["name"].as_str());
             found.extend(
                 names
                     .filter(|name| ours(name))

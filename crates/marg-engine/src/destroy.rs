@@ -53,7 +53,10 @@ impl Engine {
         preview
             .others
             .extend(firewalls.map(|firewall| format!("firewall {}", firewall.name)));
-        let vpcs = found.vpcs.iter().filter(|vpc| vpc.name == name);
+        let vpcs = found
+            .vpcs
+            .iter()
+            .filter(|vpc| vpc.name == name && !vpc.default);
         preview
             .others
             .extend(vpcs.map(|vpc| format!("vpc {}", vpc.name)));
@@ -99,6 +102,17 @@ impl Engine {
             self.gone(&mut destroyed, format!("firewall {}", firewall.name));
         }
         for vpc in found.vpcs.iter().filter(|vpc| vpc.name == name) {
+            if vpc.default {
+                // It costs nothing, and the environment's next provision uses it again.
+                let message = format!(
+                    "vpc {name} stays: it is the default of its region, which cannot be deleted"
+                );
+                self.emit(Event::Note {
+                    host: None,
+                    message,
+                });
+                continue;
+            }
             destroy_vpc(self.cloud(), &vpc.id).await?;
             self.gone(&mut destroyed, format!("vpc {}", vpc.name));
         }
