@@ -49,7 +49,8 @@ impl Cloud {
                 .collect();
             (records.rules(), revisions)
         });
-        self.with_machines(move |machines| machines.apply_rules(&rules)).await?;
+        self.with_machines(move |machines| machines.apply_rules(&rules))
+            .await?;
         self.store.change(|records| {
             note_applied(records, &revisions);
             Ok(())
@@ -64,7 +65,10 @@ impl Cloud {
         let machines = Arc::clone(&self.machines);
         let result = tokio::task::spawn_blocking(move || work(machines.as_ref())).await;
         result.unwrap_or_else(|error| {
-            Err(LabError::Internal { what: error.to_string(), log: paths::daemon_log() })
+            Err(LabError::Internal {
+                what: error.to_string(),
+                log: paths::daemon_log(),
+            })
         })
     }
 }

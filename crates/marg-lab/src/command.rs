@@ -16,11 +16,7 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> LabResult<String> {
 }
 
 /// Runs a program with `input` on its standard input.
-pub(crate) fn run_with_input(
-    program: &str,
-    arguments: &[&str],
-    input: &str,
-) -> LabResult<String> {
+pub(crate) fn run_with_input(program: &str, arguments: &[&str], input: &str) -> LabResult<String> {
     let mut command = Command::new(program);
     command.args(arguments);
     let output = capture(&mut command, input)?;
@@ -38,12 +34,17 @@ fn capture(command: &mut Command, input: &str) -> LabResult<Output> {
     let program = name_of(command);
     let mut child = command_with_pipes(command)
         .spawn()
-        .map_err(|source| LabError::Start { program: program.clone(), source })?;
+        .map_err(|source| LabError::Start {
+            program: program.clone(),
+            source,
+        })?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends before it has read everything says why by its exit code.
         let _ = stdin.write_all(input.as_bytes());
     }
-    child.wait_with_output().map_err(|source| LabError::Start { program, source })
+    child
+        .wait_with_output()
+        .map_err(|source| LabError::Start { program, source })
 }
 
 fn command_with_pipes(command: &mut Command) -> &mut Command {
@@ -73,11 +74,20 @@ pub(crate) fn stream(command: &mut Command, on_line: &mut dyn FnMut(&str)) -> La
     let mut child = command_with_pipes(command)
         .stdin(Stdio::null())
         .spawn()
-        .map_err(|source| LabError::Start { program: program.clone(), source })?;
+        .map_err(|source| LabError::Start {
+            program: program.clone(),
+            source,
+        })?;
     let (sender, receiver) = mpsc::channel();
     let readers = [
-        child.stdout.take().map(|pipe| forward(pipe, sender.clone())),
-        child.stderr.take().map(|pipe| forward(pipe, sender.clone())),
+        child
+            .stdout
+            .take()
+            .map(|pipe| forward(pipe, sender.clone())),
+        child
+            .stderr
+            .take()
+            .map(|pipe| forward(pipe, sender.clone())),
     ];
     drop(sender);
     let mut tail: Vec<String> = Vec::new();
@@ -92,7 +102,9 @@ pub(crate) fn stream(command: &mut Command, on_line: &mut dyn FnMut(&str)) -> La
         // A reader only ends early when its pipe broke; the exit code tells the rest.
         let _ = reader.join();
     }
-    let status = child.wait().map_err(|source| LabError::Start { program, source })?;
+    let status = child
+        .wait()
+        .map_err(|source| LabError::Start { program, source })?;
     if status.success() {
         return Ok(());
     }
@@ -124,7 +136,12 @@ fn name_of(command: &Command) -> String {
 /// The program and a few of its arguments: enough to recognise it in an error.
 fn describe(command: &Command) -> String {
     let mut words = vec![name_of(command)];
-    words.extend(command.get_args().take(8).map(|word| word.to_string_lossy().into_owned()));
+    words.extend(
+        command
+            .get_args()
+            .take(8)
+            .map(|word| word.to_string_lossy().into_owned()),
+    );
     words.join(" ")
 }
 

@@ -2,15 +2,17 @@
 //! works after any crash, and twice.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::command;
+use crate::disk;
 use crate::error::{LabError, LabResult};
 use crate::event::{LabEvent, LabSink, LabStep};
 use crate::files;
+use crate::host_packages;
 use crate::machines::{cgroup, image};
 use crate::paths::{self, PREFIX, ROUTE_PROTOCOL, UPLINK};
 use crate::up::exclusively;
@@ -35,7 +37,11 @@ pub fn down(options: DownOptions, sink: LabSink<'_>) -> LabResult<()> {
         problems.note(remove_uplink());
         problems.note(remove_routes());
         problems.note(restore_inotify());
-        problems.note(unmount_all());
+        problems.note(host_packages::let_services_start());
+        problems.note(disk::unmount_below(&[
+            &paths::state_dir(),
+            &paths::run_dir(),
+        ]));
         problems.note(remove_files(options));
         problems.note(remove_nspawn_traces());
         problems.note(forget_namespace_mount());
@@ -47,7 +53,10 @@ fn timed(step: LabStep, sink: LabSink<'_>, work: impl FnOnce()) {
     sink(LabEvent::Started { step: step.clone() });
     let start = Instant::now();
     work();
-    sink(LabEvent::Finished { step, took: start.elapsed() });
+    sink(LabEvent::Finished {
+        step,
+        took: start.elapsed(),
+    });
 }
 
 /// One failure must not keep the rest from being removed.
@@ -62,7 +71,11 @@ impl Problems {
     }
 
     fn end(self) -> LabResult<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(LabError::Leftovers { what: self.0 }) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(LabError::Leftovers { what: self.0 })
+        }
     }
 }
 
@@ -73,9 +86,13 @@ fn kill_strays() -> LabResult<()> {
     let mark = format!("{}/", paths::machines_dir().display());
     for entry in fs::read_dir(proc).map_err(LabError::io("read", proc))? {
         let entry = entry.map_err(LabError::io("read", proc))?;
-        let Ok(id) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
+        let Ok(id) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
         // Processes come and go while this looks at them.
-        let Ok(words) = fs::read(entry.path().join("cmdline")) else { continue };
+        let Ok(words) = fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
         let words = String::from_utf8_lossy(&words);
         let is_machine = words.starts_with("systemd-nspawn\0") && words.contains(&mark);
         if let Some(pid) = Pid::from_raw(id).filter(|_| is_machine) {
@@ -118,26 +135,12 @@ fn remove_routes() -> LabResult<()> {
 
 fn restore_inotify() -> LabResult<()> {
     let kept = paths::run_dir().join("inotify-before");
-    let Ok(before) = fs::read(&kept) else { return Ok(()) };
+    let Ok(before) = fs::read(&kept) else {
+        return Ok(());
+    };
     let switch = Path::new("/proc/sys/fs/inotify/max_user_instances");
     fs::write(switch, before).map_err(LabError::io("write", switch))?;
     files::remove(&kept)
-}
-
-/// Mounts below the lab's folders, the newest first.
-fn unmount_all() -> LabResult<()> {
-    let mounts = Path::new("/proc/self/mountinfo");
-    let text = fs::read_to_string(mounts).map_err(LabError::io("read", mounts))?;
-    let ours = [paths::state_dir(), paths::run_dir()];
-    let points: Vec<PathBuf> = text
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4).map(PathBuf::from))
-        .filter(|point| ours.iter().any(|dir| point.starts_with(dir)))
-        .collect();
-    for point in points.iter().rev() {
-        command::run("umount", &["--lazy", &point.to_string_lossy()])?;
-    }
-    Ok(())
 }
 
 fn remove_files(options: DownOptions) -> LabResult<()> {
@@ -158,7 +161,11 @@ fn remove_nspawn_traces() -> LabResult<()> {
     }
     for entry in fs::read_dir(dir).map_err(LabError::io("read", dir))? {
         let entry = entry.map_err(LabError::io("read", dir))?;
-        if entry.file_name().to_string_lossy().starts_with(&format!("{PREFIX}m-")) {
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(&format!("{PREFIX}m-"))
+        {
             files::remove(&entry.path())?;
         }
     }

@@ -32,12 +32,18 @@ struct Stored {
 /// [`crate::status`].
 pub fn endpoint() -> LabResult<Option<LabEndpoint>> {
     let stored: Option<Stored> = files::load_json(&paths::endpoint_file())?;
-    Ok(stored.map(|stored| LabEndpoint { url: stored.url, token: Secret::new(stored.token) }))
+    Ok(stored.map(|stored| LabEndpoint {
+        url: stored.url,
+        token: Secret::new(stored.token),
+    }))
 }
 
 /// Notes where the API is.
 pub(crate) fn store(address: SocketAddr, token: &Secret) -> LabResult<()> {
-    let stored = Stored { url: format!("http://{address}"), token: token.expose().to_owned() };
+    let stored = Stored {
+        url: format!("http://{address}"),
+        token: token.expose().to_owned(),
+    };
     files::store_json(&paths::endpoint_file(), &stored)
 }
 

@@ -27,7 +27,9 @@ pub enum LabError {
         source: io::Error,
     },
     /// A program of the host could not be started.
-    #[error("cannot start `{program}`: {source}. `marg lab up` installs it; check that /usr/sbin and /sbin are in PATH")]
+    #[error(
+        "cannot start `{program}`: {source}. `marg lab up` installs it; check that /usr/sbin and /sbin are in PATH"
+    )]
     Start {
         /// The program's name.
         program: String,
@@ -45,7 +47,9 @@ pub enum LabError {
         output: String,
     },
     /// No Debian mirror is configured on this host.
-    #[error("this host's apt configuration names no Debian mirror. Name one: `marg lab up --mirror URL`")]
+    #[error(
+        "this host's apt configuration names no Debian mirror. Name one: `marg lab up --mirror URL`"
+    )]
     NoMirror,
     /// The image is not one that the lab can build.
     #[error("the lab has no image `{slug}`. It can build: {known}")]
@@ -56,7 +60,9 @@ pub enum LabError {
         known: String,
     },
     /// The API's address is taken or not usable.
-    #[error("the lab's API cannot listen on {address}: {source}. Choose another address with --api, or stop the program that uses this one")]
+    #[error(
+        "the lab's API cannot listen on {address}: {source}. Choose another address with --api, or stop the program that uses this one"
+    )]
     Listen {
         /// The wanted address.
         address: SocketAddr,
@@ -104,6 +110,16 @@ pub enum LabError {
         seconds: u64,
         /// What to do.
         next: String,
+    },
+    /// Machines and images would fill the disk.
+    #[error("only {free_mb} MB are free on the disk of {path}, and the lab wants {needed_mb} MB. Free some space; `marg lab down --purge` removes its images and its apt cache", path = path.display())]
+    NoRoom {
+        /// A folder on that disk.
+        path: PathBuf,
+        /// What is free, in megabytes.
+        free_mb: u64,
+        /// What has to be free, in megabytes.
+        needed_mb: u64,
     },
     /// A thread of the lab ended without a result.
     #[error("the lab failed at its own work: {what}. Its log says more: {log}", log = log.display())]

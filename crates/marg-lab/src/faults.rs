@@ -15,7 +15,8 @@ pub(crate) enum FaultKind {
     DropAfterCreate,
     /// A POST is executed, then answered with a 500.
     ErrorAfterCreate,
-    /// Requests are refused with 429; with `retry_after` the header is sent.
+    /// Requests are refused with 429: with `retry_after` as the limit per minute does it, without
+    /// as the limit per hour, whose window ends after `seconds`.
     RateLimited,
     /// GETs are answered with 404.
     NotFound,
@@ -87,17 +88,26 @@ pub(crate) struct Faults(Mutex<Vec<Fault>>);
 impl Faults {
     /// Arms a fault.
     pub(crate) fn arm(&self, fault: Fault) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(fault);
     }
 
     /// Disarms all.
     pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// All armed faults.
     pub(crate) fn list(&self) -> Vec<Fault> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Whether this fault strikes a request to `path`, now; it is used up by that.
@@ -133,9 +143,21 @@ mod tests {
         let faults = Faults::default();
         faults.arm(fault(r#"{"fault": "not_found", "times": 2}"#));
         assert!(faults.strike(FaultKind::NotFound, "/v2/vpcs/1").is_none());
-        assert!(faults.strike(FaultKind::NotFound, "/v2/droplets/1").is_some());
-        assert!(faults.strike(FaultKind::NotFound, "/v2/droplets/1").is_some());
-        assert!(faults.strike(FaultKind::NotFound, "/v2/droplets/1").is_none());
+        assert!(
+            faults
+                .strike(FaultKind::NotFound, "/v2/droplets/1")
+                .is_some()
+        );
+        assert!(
+            faults
+                .strike(FaultKind::NotFound, "/v2/droplets/1")
+                .is_some()
+        );
+        assert!(
+            faults
+                .strike(FaultKind::NotFound, "/v2/droplets/1")
+                .is_none()
+        );
     }
 
     #[test]
@@ -143,7 +165,13 @@ mod tests {
         let faults = Faults::default();
         faults.arm(fault(r#"{"fault": "list_lag", "seconds": 3}"#));
         for _ in 0..3 {
-            assert_eq!(faults.strike(FaultKind::ListLag, "/v2/droplets").unwrap().seconds, 3);
+            assert_eq!(
+                faults
+                    .strike(FaultKind::ListLag, "/v2/droplets")
+                    .unwrap()
+                    .seconds,
+                3
+            );
         }
         faults.clear();
         assert!(faults.list().is_empty());
@@ -151,7 +179,10 @@ mod tests {
 
     #[test]
     fn unknown_faults_and_keys_are_refused() {
-        for text in [r#"{"fault": "fire"}"#, r#"{"fault": "not_found", "tims": 2}"#] {
+        for text in [
+            r#"{"fault": "fire"}"#,
+            r#"{"fault": "not_found", "tims": 2}"#,
+        ] {
             assert!(serde_json::from_str::<Fault>(text).is_err(), "{text}");
         }
     }

@@ -40,8 +40,10 @@ pub(crate) fn private_dir(path: &Path) -> LabResult<()> {
 
 /// Stores a value as JSON that only root can read.
 pub(crate) fn store_json<T: Serialize>(path: &Path, value: &T) -> LabResult<()> {
-    let text = serde_json::to_vec_pretty(value)
-        .map_err(|source| LabError::Stored { path: path.to_owned(), source })?;
+    let text = serde_json::to_vec_pretty(value).map_err(|source| LabError::Stored {
+        path: path.to_owned(),
+        source,
+    })?;
     write_private(path, &text)
 }
 
@@ -54,7 +56,10 @@ pub(crate) fn load_json<T: DeserializeOwned>(path: &Path) -> LabResult<Option<T>
     };
     serde_json::from_slice(&text)
         .map(Some)
-        .map_err(|source| LabError::Stored { path: path.to_owned(), source })
+        .map_err(|source| LabError::Stored {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// Removes a file or a whole folder; one that is not there is fine.

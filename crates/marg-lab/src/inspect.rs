@@ -85,16 +85,28 @@ pub fn logs(host: &str) -> LabResult<PathBuf> {
 /// run something else than a shell.
 pub fn shell_command(host: &str) -> LabResult<Command> {
     let machine = find(host)?;
-    let down = || LabError::HostDown { host: host.to_owned() };
+    let down = || LabError::HostDown {
+        host: host.to_owned(),
+    };
     let leader = leader(machine.id)?.ok_or_else(down)?;
     let mut command = Command::new("nsenter");
     command
         .args(["--target", &leader.to_string()])
         .args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"])
-        .arg(format!("--wdns=/root"))
-        .args(["env", "-i", "HOME=/root", "USER=root", "LANG=C.UTF-8"])
+        .args([
+            "env",
+            "-i",
+            "-C",
+            "/root",
+            "HOME=/root",
+            "USER=root",
+            "LANG=C.UTF-8",
+        ])
         .arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-        .arg(format!("TERM={}", std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned())));
+        .arg(format!(
+            "TERM={}",
+            std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned())
+        ));
     command.args(["/bin/bash", "--login"]);
     Ok(command)
 }
@@ -102,7 +114,9 @@ pub fn shell_command(host: &str) -> LabResult<Command> {
 /// The machine's own first process: the one that is number 1 in the machine.
 fn leader(id: u64) -> LabResult<Option<i32>> {
     let inside = format!("{}/payload/init.scope", cgroup::machine(id));
-    Ok(cgroup::processes(&inside)?.into_iter().find(|process| is_first(*process)))
+    Ok(cgroup::processes(&inside)?
+        .into_iter()
+        .find(|process| is_first(*process)))
 }
 
 fn is_first(process: i32) -> bool {
@@ -116,13 +130,19 @@ fn is_first(process: i32) -> bool {
 
 fn find(host: &str) -> LabResult<LabMachine> {
     let machines: Vec<LabMachine> = records()?.droplets.iter().map(machine).collect();
-    choose(&machines, host).cloned().ok_or_else(|| LabError::NoSuchHost {
-        host: host.to_owned(),
-        known: match machines.as_slice() {
-            [] => "none".to_owned(),
-            some => some.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", "),
-        },
-    })
+    choose(&machines, host)
+        .cloned()
+        .ok_or_else(|| LabError::NoSuchHost {
+            host: host.to_owned(),
+            known: match machines.as_slice() {
+                [] => "none".to_owned(),
+                some => some
+                    .iter()
+                    .map(|one| one.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            },
+        })
 }
 
 /// An exact name, id or address; otherwise the only machine whose name ends in `-host`.
@@ -157,8 +177,11 @@ mod tests {
 
     #[test]
     fn hosts_are_found_by_every_name_that_is_unambiguous() {
-        let machines =
-            [machine(11, "shop-http1"), machine(12, "shop-worker1"), machine(13, "test-worker1")];
+        let machines = [
+            machine(11, "shop-http1"),
+            machine(12, "shop-worker1"),
+            machine(13, "test-worker1"),
+        ];
         let cases = [
             ("shop-http1", Some(11)),
             ("http1", Some(11)),
@@ -169,7 +192,11 @@ mod tests {
             ("ttp1", None),
         ];
         for (host, expected) in cases {
-            assert_eq!(choose(&machines, host).map(|one| one.id), expected, "{host}");
+            assert_eq!(
+                choose(&machines, host).map(|one| one.id),
+                expected,
+                "{host}"
+            );
         }
     }
 }

@@ -13,6 +13,7 @@
 mod api;
 mod cloud;
 mod command;
+mod disk;
 mod down;
 mod endpoint;
 mod error;

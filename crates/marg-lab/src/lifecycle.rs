@@ -27,7 +27,10 @@ pub(crate) enum Power {
 /// Makes the machine of a new droplet.
 pub(crate) async fn create(cloud: Arc<Cloud>, id: u64, action: u64) {
     let made = make(&cloud, id).await;
-    let vanishes = cloud.faults.strike(FaultKind::VanishAfterCreate, "/").is_some();
+    let vanishes = cloud
+        .faults
+        .strike(FaultKind::VanishAfterCreate, "/")
+        .is_some();
     if let Err(error) = &made {
         tracing::error!(droplet = id, "the machine could not be made: {error}");
     }
@@ -53,14 +56,21 @@ pub(crate) async fn create(cloud: Arc<Cloud>, id: u64, action: u64) {
 }
 
 async fn make(cloud: &Cloud, id: u64) -> LabResult<()> {
-    let Some(spec) = cloud.store.read(|records| records.droplet(id).map(Droplet::machine)) else {
+    let Some(spec) = cloud
+        .store
+        .read(|records| records.droplet(id).map(Droplet::machine))
+    else {
         return Ok(());
     };
     let for_boot = spec.clone();
-    cloud.with_machines(move |machines| machines.create(&spec)).await?;
+    cloud
+        .with_machines(move |machines| machines.create(&spec))
+        .await?;
     // The firewall stands before the machine can be reached.
     cloud.apply_rules().await?;
-    cloud.with_machines(move |machines| machines.boot(&for_boot)).await
+    cloud
+        .with_machines(move |machines| machines.boot(&for_boot))
+        .await
 }
 
 /// Switches a machine and notes how that ended.
@@ -73,14 +83,20 @@ pub(crate) async fn switch(cloud: Arc<Cloud>, id: u64, action: u64, power: Power
             ActionStatus::Errored
         }
     };
-    let running = cloud.with_machines(move |machines| machines.running(id)).await.unwrap_or(false);
+    let running = cloud
+        .with_machines(move |machines| machines.running(id))
+        .await
+        .unwrap_or(false);
     finish(&cloud, id, action, status, |droplet| {
         droplet.status = if running { Status::Active } else { Status::Off };
     });
 }
 
 async fn turn(cloud: &Cloud, id: u64, power: Power) -> LabResult<()> {
-    let Some(spec) = cloud.store.read(|records| records.droplet(id).map(Droplet::machine)) else {
+    let Some(spec) = cloud
+        .store
+        .read(|records| records.droplet(id).map(Droplet::machine))
+    else {
         return Ok(());
     };
     let how = match power {
@@ -89,10 +105,14 @@ async fn turn(cloud: &Cloud, id: u64, power: Power) -> LabResult<()> {
         Power::Off | Power::Cycle => Some(Stop::PowerOff),
     };
     if let Some(how) = how {
-        cloud.with_machines(move |machines| machines.stop(id, how)).await?;
+        cloud
+            .with_machines(move |machines| machines.stop(id, how))
+            .await?;
     }
     if matches!(power, Power::On | Power::Reboot | Power::Cycle) {
-        cloud.with_machines(move |machines| machines.boot(&spec)).await?;
+        cloud
+            .with_machines(move |machines| machines.boot(&spec))
+            .await?;
     }
     Ok(())
 }
@@ -103,10 +123,17 @@ pub(crate) async fn delete(cloud: Arc<Cloud>, id: u64) {
         tokio::time::sleep(Duration::from_secs(fault.seconds)).await;
     }
     for attempt in 1..=REMOVE_TRIES {
-        match cloud.with_machines(move |machines| machines.remove(id)).await {
+        match cloud
+            .with_machines(move |machines| machines.remove(id))
+            .await
+        {
             Ok(()) => break,
             Err(error) => {
-                tracing::error!(droplet = id, attempt, "the machine could not be removed: {error}");
+                tracing::error!(
+                    droplet = id,
+                    attempt,
+                    "the machine could not be removed: {error}"
+                );
                 tokio::time::sleep(WATCH_INTERVAL).await;
             }
         }
@@ -142,7 +169,11 @@ pub(crate) async fn rewire(cloud: Arc<Cloud>, action: Option<u64>) {
     note(&cloud, |records| {
         let Some(action) = action else { return };
         records.end(action, status);
-        let address = records.actions.iter().find(|known| known.id == action).map(|a| a.resource_id);
+        let address = records
+            .actions
+            .iter()
+            .find(|known| known.id == action)
+            .map(|a| a.resource_id);
         for reserved in &mut records.reserved_ips {
             if Some(u64::from(u32::from(reserved.ip))) == address {
                 reserved.locked = false;
@@ -208,7 +239,10 @@ pub(crate) async fn watch(cloud: Arc<Cloud>) {
 
 /// Notes a machine's end, unless an action is switching it just now.
 pub(crate) async fn look_after(cloud: &Cloud, id: u64) {
-    match cloud.with_machines(move |machines| machines.running(id)).await {
+    match cloud
+        .with_machines(move |machines| machines.running(id))
+        .await
+    {
         Ok(true) => {}
         Ok(false) => note(cloud, |records| {
             if let Some(droplet) = records.droplet_mut(id).filter(|droplet| !droplet.locked) {

@@ -16,14 +16,15 @@ pub(crate) struct Limits {
     key_lists: VecDeque<SystemTime>,
 }
 
-/// What a request is told about the limits.
+/// What a request is told about the limits. All of it is about one window: the hour's, or the
+/// one that refused the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Allowance {
-    /// Requests per hour.
+    /// Requests that the window takes.
     pub limit: usize,
-    /// How many are left.
+    /// How many are left in it.
     pub remaining: usize,
-    /// When the oldest counted request is forgotten, in seconds since 1970.
+    /// When the oldest request of the window is forgotten, in seconds since 1970.
     pub reset: u64,
     /// Whether the request is refused.
     pub refused: bool,
@@ -31,27 +32,57 @@ pub(crate) struct Allowance {
     pub retry_after: Option<u64>,
 }
 
+impl Allowance {
+    /// A refusal out of turn: by the minute's window with a `retry_after`, by the hour's
+    /// without. The hour's ends after `seconds`.
+    pub(crate) fn refusal(now: SystemTime, retry_after: Option<u64>, seconds: u64) -> Self {
+        let wait = retry_after.unwrap_or(seconds);
+        Self {
+            limit: if retry_after.is_some() {
+                PER_MINUTE
+            } else {
+                PER_HOUR
+            },
+            remaining: 0,
+            reset: epoch(now + Duration::from_secs(wait)),
+            refused: true,
+            retry_after,
+        }
+    }
+}
+
 impl Limits {
     /// Counts a request, unless it is refused.
     pub(crate) fn count(&mut self, now: SystemTime, is_key_list: bool) -> Allowance {
         forget(&mut self.all, now, HOUR);
         forget(&mut self.key_lists, now, MINUTE);
-        let retry_after = burst_wait(&self.all, now, PER_MINUTE)
-            .or_else(|| burst_wait(&self.key_lists, now, KEY_LISTS_PER_MINUTE).filter(|_| is_key_list));
-        let refused = retry_after.is_some() || self.all.len() >= PER_HOUR;
+        let burst = burst(&self.all, now, PER_MINUTE)
+            .or_else(|| burst(&self.key_lists, now, KEY_LISTS_PER_MINUTE).filter(|_| is_key_list));
+        if let Some(refusal) = burst {
+            return refusal;
+        }
+        let refused = self.all.len() >= PER_HOUR;
         if !refused {
             self.all.push_back(now);
             if is_key_list {
                 self.key_lists.push_back(now);
             }
         }
+        Allowance {
+            refused,
+            ..self.hour(now)
+        }
+    }
+
+    /// The hour's window, without counting anything.
+    pub(crate) fn hour(&self, now: SystemTime) -> Allowance {
         let oldest = self.all.front().copied().unwrap_or(now);
         Allowance {
             limit: PER_HOUR,
-            remaining: if refused { 0 } else { PER_HOUR - self.all.len() },
+            remaining: PER_HOUR - self.all.len(),
             reset: epoch(oldest + HOUR),
-            refused,
-            retry_after,
+            refused: false,
+            retry_after: None,
         }
     }
 }
@@ -62,15 +93,26 @@ fn forget(window: &mut VecDeque<SystemTime>, now: SystemTime, length: Duration) 
     }
 }
 
-/// How long to wait when the last minute already holds `most` requests.
-fn burst_wait(window: &VecDeque<SystemTime>, now: SystemTime, most: usize) -> Option<u64> {
+/// The refusal when the last minute already holds `most` requests.
+fn burst(window: &VecDeque<SystemTime>, now: SystemTime, most: usize) -> Option<Allowance> {
     let blocking = *window.get(window.len().checked_sub(most)?)?;
-    let left = (blocking + MINUTE).duration_since(now).ok()?;
-    (!left.is_zero()).then(|| left.as_secs().max(1))
+    let free = blocking + MINUTE;
+    let left = free
+        .duration_since(now)
+        .ok()
+        .filter(|left| !left.is_zero())?;
+    Some(Allowance {
+        limit: most,
+        remaining: 0,
+        reset: epoch(free),
+        refused: true,
+        retry_after: Some(left.as_secs().max(1)),
+    })
 }
 
 fn epoch(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    time.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -88,7 +130,11 @@ mod tests {
             assert!(!limits.count(at(100), false).refused);
         }
         let refused = limits.count(at(110), false);
-        assert_eq!((refused.refused, refused.remaining), (true, 0));
+        assert_eq!(
+            (refused.refused, refused.limit, refused.remaining),
+            (true, PER_MINUTE, 0)
+        );
+        assert_eq!(refused.reset, 160);
         assert_eq!(refused.retry_after, Some(50));
         assert!(!limits.count(at(160), false).refused);
     }
@@ -101,6 +147,7 @@ mod tests {
         }
         let refused = limits.count(at(1000 + 1250 + 100), false);
         assert_eq!((refused.refused, refused.retry_after), (true, None));
+        assert_eq!((refused.limit, refused.remaining), (PER_HOUR, 0));
         assert_eq!(refused.reset, 1000 + 3600);
     }
 
@@ -110,7 +157,11 @@ mod tests {
         for _ in 0..KEY_LISTS_PER_MINUTE {
             assert!(!limits.count(at(100), true).refused);
         }
-        assert!(limits.count(at(100), true).refused);
+        let refused = limits.count(at(100), true);
+        assert_eq!(
+            (refused.refused, refused.limit),
+            (true, KEY_LISTS_PER_MINUTE)
+        );
         assert!(!limits.count(at(100), false).refused);
     }
 }

@@ -9,8 +9,19 @@ use crate::error::{LabError, LabResult};
 
 /// Debian's suites; `-updates`, `-security` and so on are added to these names.
 const DEBIAN_SUITES: [&str; 13] = [
-    "buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "stable", "testing",
-    "unstable", "oldstable", "oldoldstable", "experimental",
+    "buster",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
+    "sid",
+    "stable",
+    "testing",
+    "unstable",
+    "oldstable",
+    "oldoldstable",
+    "experimental",
 ];
 
 /// The addresses from which packages come.
@@ -46,12 +57,22 @@ pub(crate) fn detect(wanted: Option<&str>) -> LabResult<Mirrors> {
     let proxy = host_proxy()?;
     if let Some(main) = wanted {
         let main = main.trim_end_matches('/').to_owned();
-        return Ok(Mirrors { security: beside(&main), main, proxy });
+        return Ok(Mirrors {
+            security: beside(&main),
+            main,
+            proxy,
+        });
     }
     let sources = host_sources(Path::new("/etc/apt"))?;
-    let main = first_uri(&sources, is_debian_main).or(cacher_default()?).ok_or(LabError::NoMirror)?;
+    let main = first_uri(&sources, is_debian_main)
+        .or(cacher_default()?)
+        .ok_or(LabError::NoMirror)?;
     let security = first_uri(&sources, is_debian_security).unwrap_or_else(|| beside(&main));
-    Ok(Mirrors { main, security, proxy })
+    Ok(Mirrors {
+        main,
+        security,
+        proxy,
+    })
 }
 
 /// Mirrors keep the security archive beside the main one.
@@ -67,7 +88,10 @@ fn cacher_default() -> LabResult<Option<String>> {
     ];
     for path in candidates.map(Path::new) {
         if let Some(text) = read_if_there(path)? {
-            let line = text.lines().map(str::trim).find(|line| line.starts_with("http"));
+            let line = text
+                .lines()
+                .map(str::trim)
+                .find(|line| line.starts_with("http"));
             if let Some(line) = line {
                 return Ok(Some(line.trim_end_matches('/').to_owned()));
             }
@@ -83,7 +107,10 @@ fn host_proxy() -> LabResult<Option<Proxy>> {
     if !address.is_empty() && address != "DIRECT" {
         return Ok(Some(Proxy(address)));
     }
-    Ok(std::env::var("http_proxy").ok().filter(|address| !address.is_empty()).map(Proxy))
+    Ok(std::env::var("http_proxy")
+        .ok()
+        .filter(|address| !address.is_empty())
+        .map(Proxy))
 }
 
 fn host_sources(etc_apt: &Path) -> LabResult<Vec<Source>> {
@@ -135,12 +162,19 @@ fn parse_list_line(line: &str) -> Option<Source> {
         None => rest,
     };
     let mut words = rest.split_whitespace();
-    Some(Source { uris: vec![words.next()?.to_owned()], suites: vec![words.next()?.to_owned()] })
+    Some(Source {
+        uris: vec![words.next()?.to_owned()],
+        suites: vec![words.next()?.to_owned()],
+    })
 }
 
 /// The paragraph format of `*.sources`.
 fn parse_deb822(text: &str) -> Vec<Source> {
-    let text = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+    let text = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect::<Vec<_>>()
+        .join("\n");
     text.split("\n\n").filter_map(parse_paragraph).collect()
 }
 
@@ -167,7 +201,10 @@ fn parse_paragraph(paragraph: &str) -> Option<Source> {
     };
     let enabled = words("Enabled").first().is_none_or(|word| word != "no");
     let binary = words("Types").iter().any(|word| word == "deb");
-    let source = Source { uris: words("URIs"), suites: words("Suites") };
+    let source = Source {
+        uris: words("URIs"),
+        suites: words("Suites"),
+    };
     (enabled && binary && !source.uris.is_empty()).then_some(source)
 }
 
@@ -186,7 +223,9 @@ fn is_debian_main(suite: &str) -> bool {
 }
 
 fn is_debian_security(suite: &str) -> bool {
-    let name = suite.strip_suffix("/updates").or(suite.strip_suffix("-security"));
+    let name = suite
+        .strip_suffix("/updates")
+        .or(suite.strip_suffix("-security"));
     name.is_some_and(|name| DEBIAN_SUITES.contains(&name))
 }
 
@@ -206,7 +245,10 @@ mod tests {
     use super::*;
 
     fn found(sources: &[Source]) -> (Option<String>, Option<String>) {
-        (first_uri(sources, is_debian_main), first_uri(sources, is_debian_security))
+        (
+            first_uri(sources, is_debian_main),
+            first_uri(sources, is_debian_security),
+        )
     }
 
     #[test]

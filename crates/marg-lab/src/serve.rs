@@ -59,7 +59,10 @@ pub async fn serve(config: Config) -> LabResult<()> {
     run_blocking(move || prepare(&blocking)).await?;
     let listener = TcpListener::bind(config.api)
         .await
-        .map_err(|source| LabError::Listen { address: config.api, source })?;
+        .map_err(|source| LabError::Listen {
+            address: config.api,
+            source,
+        })?;
     let cloud = open_cloud(mirrors)?;
     remove_strangers(&cloud)?;
     lifecycle::resume(&cloud).await?;
@@ -76,9 +79,14 @@ pub async fn serve(config: Config) -> LabResult<()> {
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> LabResult<T> + Send + 'static,
 ) -> LabResult<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(LabError::Internal { what: error.to_string(), log: paths::daemon_log() })
-    })
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
+            Err(LabError::Internal {
+                what: error.to_string(),
+                log: paths::daemon_log(),
+            })
+        })
 }
 
 /// Everything below the API.
@@ -97,7 +105,11 @@ fn prepare(mirrors: &Mirrors) -> LabResult<()> {
 fn allow_many_machines() -> LabResult<()> {
     let switch = Path::new("/proc/sys/fs/inotify/max_user_instances");
     let text = fs::read_to_string(switch).map_err(LabError::io("read", switch))?;
-    if text.trim().parse::<u64>().is_ok_and(|now| now >= INOTIFY_INSTANCES) {
+    if text
+        .trim()
+        .parse::<u64>()
+        .is_ok_and(|now| now >= INOTIFY_INSTANCES)
+    {
         return Ok(());
     }
     files::write_private(&paths::run_dir().join("inotify-before"), text.as_bytes())?;
@@ -115,8 +127,9 @@ fn open_cloud(mirrors: Mirrors) -> LabResult<Arc<Cloud>> {
 
 /// Machines that no record knows, for example from before the host was rebooted.
 fn remove_strangers(cloud: &Cloud) -> LabResult<()> {
-    let known: BTreeSet<u64> =
-        cloud.store.read(|records| records.droplets.iter().map(|droplet| droplet.id).collect());
+    let known: BTreeSet<u64> = cloud
+        .store
+        .read(|records| records.droplets.iter().map(|droplet| droplet.id).collect());
     let dir = paths::machines_dir();
     if !dir.exists() {
         return Ok(());
@@ -133,9 +146,10 @@ fn remove_strangers(cloud: &Cloud) -> LabResult<()> {
 }
 
 async fn told_to_stop(cloud: Arc<Cloud>) {
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         // Without signals there is still the API's own way to stop.
         return cloud.stop.notified().await;
     };

@@ -11,16 +11,17 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::command::last_lines;
+use crate::disk;
 use crate::endpoint::{self, LabEndpoint};
 use crate::error::{LabError, LabResult};
 use crate::event::{LabEvent, LabSink, LabStep};
 use crate::files;
+use crate::host_packages;
 use crate::machines::image;
 use crate::machines::recipe::IMAGES;
 use crate::mirror::{self, Mirrors};
 use crate::paths;
 use crate::serve::Config;
-use crate::host_packages;
 
 /// How long the daemon may take until its API answers.
 const DAEMON_LIMIT: Duration = Duration::from_secs(60);
@@ -57,7 +58,11 @@ pub fn up(options: &UpOptions, sink: LabSink<'_>) -> LabResult<LabEndpoint> {
     let _turn = exclusively()?;
     host_packages::ensure(sink)?;
     files::private_dir(&paths::run_dir())?;
-    if options.images.iter().any(|slug| image::known(slug).is_ok_and(|image| !image::is_built(image))) {
+    if options
+        .images
+        .iter()
+        .any(|slug| image::known(slug).is_ok_and(|image| !image::is_built(image)))
+    {
         let mirrors = mirror::detect(options.mirror.as_deref())?;
         for slug in &options.images {
             build(slug, &mirrors, sink)?;
@@ -67,7 +72,9 @@ pub fn up(options: &UpOptions, sink: LabSink<'_>) -> LabResult<LabEndpoint> {
         image::known(slug)?;
     }
     if let Some(endpoint) = endpoint::endpoint()?.filter(endpoint::answers) {
-        sink(LabEvent::Unchanged { step: LabStep::Daemon });
+        sink(LabEvent::Unchanged {
+            step: LabStep::Daemon,
+        });
         return Ok(endpoint);
     }
     start_daemon(options, sink)
@@ -88,7 +95,9 @@ pub(crate) fn exclusively() -> LabResult<fs::File> {
 
 fn build(slug: &str, mirrors: &Mirrors, sink: LabSink<'_>) -> LabResult<()> {
     let image = image::known(slug)?;
-    let step = LabStep::Image { slug: slug.to_owned() };
+    let step = LabStep::Image {
+        slug: slug.to_owned(),
+    };
     if image::is_built(image) {
         sink(LabEvent::Unchanged { step });
         return Ok(());
@@ -99,21 +108,35 @@ fn build(slug: &str, mirrors: &Mirrors, sink: LabSink<'_>) -> LabResult<()> {
     image::ensure(image, mirrors, &mut |line| {
         if shown.elapsed() >= PROGRESS_INTERVAL {
             shown = Instant::now();
-            sink(LabEvent::Progress { step: step.clone(), line: line.to_owned() });
+            sink(LabEvent::Progress {
+                step: step.clone(),
+                line: line.to_owned(),
+            });
         }
     })?;
-    sink(LabEvent::Finished { step, took: start.elapsed() });
+    sink(LabEvent::Finished {
+        step,
+        took: start.elapsed(),
+    });
     Ok(())
 }
 
 fn start_daemon(options: &UpOptions, sink: LabSink<'_>) -> LabResult<LabEndpoint> {
+    disk::check_room(&paths::state_dir())?;
     let step = LabStep::Daemon;
     sink(LabEvent::Started { step: step.clone() });
     let start = Instant::now();
-    Config { api: options.api, mirror: options.mirror.clone() }.store()?;
+    Config {
+        api: options.api,
+        mirror: options.mirror.clone(),
+    }
+    .store()?;
     let mut child = spawn(&options.serve_command)?;
     let endpoint = wait_for_answer(&mut child, sink)?;
-    sink(LabEvent::Finished { step, took: start.elapsed() });
+    sink(LabEvent::Finished {
+        step,
+        took: start.elapsed(),
+    });
     Ok(endpoint)
 }
 
@@ -134,7 +157,10 @@ fn spawn(serve_command: &[OsString]) -> LabResult<Child> {
         .stdout(output)
         .stderr(errors)
         .spawn()
-        .map_err(|source| LabError::Start { program: "setsid".to_owned(), source })
+        .map_err(|source| LabError::Start {
+            program: "setsid".to_owned(),
+            source,
+        })
 }
 
 fn wait_for_answer(child: &mut Child, sink: LabSink<'_>) -> LabResult<LabEndpoint> {
@@ -145,17 +171,26 @@ fn wait_for_answer(child: &mut Child, sink: LabSink<'_>) -> LabResult<LabEndpoin
             return Ok(endpoint);
         }
         let program = || "the lab's daemon".to_owned();
-        let ended = child.try_wait().map_err(|source| LabError::Start { program: program(), source })?;
+        let ended = child.try_wait().map_err(|source| LabError::Start {
+            program: program(),
+            source,
+        })?;
         if let Some(status) = ended {
             return Err(daemon_error(format!("it ended with {status}")));
         }
         if Instant::now() > deadline {
-            return Err(daemon_error(format!("no answer within {} s", DAEMON_LIMIT.as_secs())));
+            return Err(daemon_error(format!(
+                "no answer within {} s",
+                DAEMON_LIMIT.as_secs()
+            )));
         }
         if told.elapsed() > Duration::from_secs(2) {
             told = Instant::now();
             let line = "waiting for the API to answer".to_owned();
-            sink(LabEvent::Progress { step: LabStep::Daemon, line });
+            sink(LabEvent::Progress {
+                step: LabStep::Daemon,
+                line,
+            });
         }
         thread::sleep(Duration::from_millis(25));
     }
@@ -164,5 +199,9 @@ fn wait_for_answer(child: &mut Child, sink: LabSink<'_>) -> LabResult<LabEndpoin
 fn daemon_error(reason: String) -> LabError {
     let log = paths::daemon_log();
     let text = fs::read_to_string(&log).unwrap_or_else(|error| error.to_string());
-    LabError::Daemon { reason, tail: last_lines(&text, 10), log }
+    LabError::Daemon {
+        reason,
+        tail: last_lines(&text, 10),
+        log,
+    }
 }

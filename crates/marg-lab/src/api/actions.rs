@@ -10,14 +10,20 @@ use super::catalog::region_view;
 use crate::store::Action;
 
 pub(super) async fn list(State(cloud): Shared, ask: Ask) -> Answer {
-    let actions = cloud.store.read(|records| records.actions.iter().rev().map(view).collect());
+    let actions = cloud
+        .store
+        .read(|records| records.actions.iter().rev().map(view).collect());
     page(&ask, "actions", actions)
 }
 
 pub(super) async fn show(State(cloud): Shared, Path(id): Path<u64>) -> Answer {
-    let found = cloud
-        .store
-        .read(|records| records.actions.iter().find(|action| action.id == id).map(view));
+    let found = cloud.store.read(|records| {
+        records
+            .actions
+            .iter()
+            .find(|action| action.id == id)
+            .map(view)
+    });
     ok(json!({ "action": found.ok_or_else(ApiError::not_found)? }))
 }
 

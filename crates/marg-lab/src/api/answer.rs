@@ -21,11 +21,17 @@ pub(super) type Answer = Result<Response, ApiError>;
 
 impl ApiError {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self {
+            status,
+            message: message.into(),
+        }
     }
 
     pub(super) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "The resource you were accessing could not be found.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "The resource you were accessing could not be found.",
+        )
     }
 
     pub(super) fn unauthorized() -> Self {
@@ -49,7 +55,10 @@ impl ApiError {
     }
 
     pub(super) fn server_error() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Server was unable to give you a response.")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Server was unable to give you a response.",
+        )
     }
 
     /// One event at a time per droplet.
@@ -82,7 +91,11 @@ impl IntoResponse for ApiError {
             StatusCode::UNPROCESSABLE_ENTITY => "unprocessable_entity",
             _ => "server_error",
         };
-        (self.status, Json(json!({ "id": id, "message": self.message }))).into_response()
+        (
+            self.status,
+            Json(json!({ "id": id, "message": self.message })),
+        )
+            .into_response()
     }
 }
 
@@ -116,12 +129,17 @@ pub(super) fn page(ask: &Ask, key: &str, items: Vec<Value>) -> Answer {
     let number = ask.number("page", 1)?.max(1);
     let size = ask.number("per_page", 20)?;
     if !(1..=200).contains(&size) {
-        return Err(ApiError::unprocessable("per_page must be between 1 and 200"));
+        return Err(ApiError::unprocessable(
+            "per_page must be between 1 and 200",
+        ));
     }
     let total = items.len();
     let last = total.div_ceil(size).max(1);
-    let shown: Vec<Value> =
-        items.into_iter().skip((number - 1).saturating_mul(size)).take(size).collect();
+    let shown: Vec<Value> = items
+        .into_iter()
+        .skip((number - 1).saturating_mul(size))
+        .take(size)
+        .collect();
     ok(json!({
         key: shown,
         "links": links(ask, number, last, size),

@@ -22,7 +22,9 @@ impl Ask {
     /// A parameter of the query; an empty one counts as absent.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        found
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// A number in the query.
@@ -80,7 +82,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Ask {
         let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map(|Query(pairs)| pairs)
             .unwrap_or_default();
-        Ok(Self { base: format!("http://{host}"), path: parts.uri.path().to_owned(), query })
+        Ok(Self {
+            base: format!("http://{host}"),
+            path: parts.uri.path().to_owned(),
+            query,
+        })
     }
 }
 
@@ -97,9 +103,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let mut value: Value = serde_json::from_slice(&bytes)
             .map_err(|_| ApiError::unprocessable("request payload is not valid JSON"))?;
         remove_nulls(&mut value);
-        serde_json::from_value(value)
-            .map(Self)
-            .map_err(|error| ApiError::unprocessable(format!("request payload validation failed: {error}")))
+        serde_json::from_value(value).map(Self).map_err(|error| {
+            ApiError::unprocessable(format!("request payload validation failed: {error}"))
+        })
     }
 }
 

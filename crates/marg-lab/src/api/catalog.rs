@@ -25,7 +25,15 @@ const fn size(
     transfer: f64,
     (monthly, hourly): (f64, f64),
 ) -> Size {
-    Size { slug, memory, vcpus, disk, transfer, monthly, hourly }
+    Size {
+        slug,
+        memory,
+        vcpus,
+        disk,
+        transfer,
+        monthly,
+        hourly,
+    }
 }
 
 const SIZES: [Size; 6] = [
@@ -56,13 +64,21 @@ pub(super) async fn sizes(ask: Ask) -> Answer {
 }
 
 pub(super) async fn regions(ask: Ask) -> Answer {
-    page(&ask, "regions", REGIONS.iter().map(|(slug, _)| region_view(slug)).collect())
+    page(
+        &ask,
+        "regions",
+        REGIONS.iter().map(|(slug, _)| region_view(slug)).collect(),
+    )
 }
 
 pub(super) async fn images(ask: Ask) -> Answer {
     let public = ask.text("private") != Some("true") && ask.text("tag_name").is_none();
     let distribution = ask.text("type").is_none_or(|kind| kind == "distribution");
-    let images = IMAGES.iter().filter(|_| public && distribution).map(image_view).collect();
+    let images = IMAGES
+        .iter()
+        .filter(|_| public && distribution)
+        .map(image_view)
+        .collect();
     page(&ask, "images", images)
 }
 
@@ -80,7 +96,9 @@ pub(super) fn find_size(slug: &str) -> Option<&'static Size> {
 pub(super) fn find_region(wanted: Option<&str>) -> Option<&'static str> {
     let wanted = wanted.unwrap_or("");
     let exact = REGIONS.iter().find(|(slug, _)| *slug == wanted);
-    exact.or_else(|| REGIONS.iter().find(|(slug, _)| slug.starts_with(wanted))).map(|(slug, _)| *slug)
+    exact
+        .or_else(|| REGIONS.iter().find(|(slug, _)| slug.starts_with(wanted)))
+        .map(|(slug, _)| *slug)
 }
 
 fn slugs() -> Vec<&'static str> {
@@ -105,7 +123,10 @@ pub(super) fn size_view(size: &Size) -> Value {
 }
 
 pub(super) fn region_view(slug: &str) -> Value {
-    let name = REGIONS.iter().find(|(known, _)| *known == slug).map_or(slug, |(_, name)| *name);
+    let name = REGIONS
+        .iter()
+        .find(|(known, _)| *known == slug)
+        .map_or(slug, |(_, name)| *name);
     json!({
         "slug": slug,
         "name": name,

@@ -23,7 +23,10 @@ pub(super) struct Selection {
 pub(super) async fn associated(State(cloud): Shared, Path(id): Path<u64>) -> Answer {
     let addresses: Vec<Value> = cloud.store.read(|records| {
         records.droplet(id).ok_or_else(ApiError::not_found)?;
-        let own = records.reserved_ips.iter().filter(|reserved| reserved.droplet_id == Some(id));
+        let own = records
+            .reserved_ips
+            .iter()
+            .filter(|reserved| reserved.droplet_id == Some(id));
         Ok::<_, ApiError>(
             own.map(|reserved| {
                 json!({
@@ -53,7 +56,8 @@ pub(super) async fn selective(
     cloud.store.change(|records| {
         records.reserved_ips.retain(|reserved| {
             let ip = reserved.ip.to_string();
-            let chosen = selection.reserved_ips.contains(&ip) || selection.floating_ips.contains(&ip);
+            let chosen =
+                selection.reserved_ips.contains(&ip) || selection.floating_ips.contains(&ip);
             reserved.droplet_id != Some(id) || !chosen
         });
         Ok::<_, ApiError>(())

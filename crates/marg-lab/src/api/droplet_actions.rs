@@ -6,11 +6,11 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::Shared;
 use super::actions::view;
 use super::answer::{Answer, ApiError, created, ok, page};
 use super::ask::{Ask, Body};
 use super::catalog::find_size;
-use super::Shared;
 use crate::cloud::Cloud;
 use crate::faults::FaultKind;
 use crate::lifecycle::{self, Power};
@@ -34,12 +34,10 @@ pub(super) async fn list(State(cloud): Shared, Path(id): Path<u64>, ask: Ask) ->
     page(&ask, "actions", actions)
 }
 
-pub(super) async fn show(
-    State(cloud): Shared,
-    Path((id, action)): Path<(u64, u64)>,
-) -> Answer {
-    let found =
-        cloud.store.read(|records| of(records, id).find(|known| known.id == action).map(view));
+pub(super) async fn show(State(cloud): Shared, Path((id, action)): Path<(u64, u64)>) -> Answer {
+    let found = cloud
+        .store
+        .read(|records| of(records, id).find(|known| known.id == action).map(view));
     ok(json!({ "action": found.ok_or_else(ApiError::not_found)? }))
 }
 
@@ -126,7 +124,9 @@ fn change(droplet: &mut Droplet, order: &Order) -> Result<(), ApiError> {
             }
         }
         other => {
-            return Err(ApiError::unprocessable(format!("the lab does not know the action {other}")));
+            return Err(ApiError::unprocessable(format!(
+                "the lab does not know the action {other}"
+            )));
         }
     }
     Ok(())
@@ -145,7 +145,11 @@ fn carry_out(
             Ok(())
         }
         _ => cloud.store.change(|records| {
-            let status = if fails { ActionStatus::Errored } else { ActionStatus::Completed };
+            let status = if fails {
+                ActionStatus::Errored
+            } else {
+                ActionStatus::Completed
+            };
             records.end(action.id, status);
             if let Some(droplet) = records.droplet_mut(id) {
                 droplet.locked = false;

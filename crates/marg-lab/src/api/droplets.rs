@@ -28,9 +28,14 @@ pub(super) fn limit(cloud: &Cloud, records: &Records) -> usize {
 pub(super) async fn list(State(cloud): Shared, ask: Ask) -> Answer {
     let (tag, name) = (ask.text("tag_name"), ask.text("name"));
     if tag.is_some() && (name.is_some() || ask.text("type").is_some()) {
-        return Err(ApiError::unprocessable("tag_name cannot be combined with name or type"));
+        return Err(ApiError::unprocessable(
+            "tag_name cannot be combined with name or type",
+        ));
     }
-    let hidden = cloud.faults.strike(FaultKind::ListLag, "/v2/droplets").map(|fault| fault.seconds);
+    let hidden = cloud
+        .faults
+        .strike(FaultKind::ListLag, "/v2/droplets")
+        .map(|fault| fault.seconds);
     let gpus_only = ask.text("type") == Some("gpus");
     let droplets = cloud.store.read(|records| {
         records
@@ -53,8 +58,9 @@ fn is_older(droplet: &Droplet, seconds: u64) -> bool {
 }
 
 pub(super) async fn show(State(cloud): Shared, Path(id): Path<u64>) -> Answer {
-    let droplet =
-        cloud.store.read(|records| records.droplet(id).map(|droplet| view(records, droplet)));
+    let droplet = cloud
+        .store
+        .read(|records| records.droplet(id).map(|droplet| view(records, droplet)));
     ok(json!({ "droplet": droplet.ok_or_else(ApiError::not_found)? }))
 }
 
@@ -89,7 +95,10 @@ pub(super) async fn remove_by_tag(State(cloud): Shared, ask: Ask) -> Answer {
         .text("tag_name")
         .ok_or_else(|| ApiError::unprocessable("tag_name is required"))?;
     let ids: Vec<u64> = cloud.store.read(|records| {
-        let tagged = records.droplets.iter().filter(|droplet| droplet.has_tag(tag));
+        let tagged = records
+            .droplets
+            .iter()
+            .filter(|droplet| droplet.has_tag(tag));
         tagged.map(|droplet| droplet.id).collect()
     });
     for id in ids {
@@ -102,7 +111,9 @@ pub(super) async fn firewalls(State(cloud): Shared, Path(id): Path<u64>, ask: As
     let views = cloud.store.read(|records| {
         let droplet = records.droplet(id).ok_or_else(ApiError::not_found)?;
         let firewalls = records.firewalls_of(droplet);
-        let views = firewalls.map(|firewall| firewalls::view(records, firewall)).collect();
+        let views = firewalls
+            .map(|firewall| firewalls::view(records, firewall))
+            .collect();
         Ok::<_, ApiError>(views)
     })?;
     page(&ask, "firewalls", views)
@@ -174,7 +185,10 @@ fn networks(records: &Records, droplet: &Droplet) -> Value {
         }),
     ];
     // An assigned reserved address looks like a second public one.
-    let reserved = records.reserved_ips.iter().filter(|ip| ip.droplet_id == Some(droplet.id));
+    let reserved = records
+        .reserved_ips
+        .iter()
+        .filter(|ip| ip.droplet_id == Some(droplet.id));
     v4.extend(reserved.map(|reserved| {
         json!({
             "ip_address": reserved.ip,

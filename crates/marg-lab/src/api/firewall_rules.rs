@@ -52,23 +52,33 @@ fn normal(records: &Records, sent: &Sent) -> Result<Rule, ApiError> {
         ("icmp", _) | ("tcp" | "udp", "0" | "all") => "0".to_owned(),
         ("tcp" | "udp", text) if ports(text).is_some() => text.to_owned(),
         ("tcp" | "udp", text) => {
-            return Err(ApiError::unprocessable(format!("ports: `{text}` is not a port, a range or `all`")));
+            return Err(ApiError::unprocessable(format!(
+                "ports: `{text}` is not a port, a range or `all`"
+            )));
         }
         (other, _) => {
-            return Err(ApiError::unprocessable(format!("protocol `{other}` is not tcp, udp or icmp")));
+            return Err(ApiError::unprocessable(format!(
+                "protocol `{other}` is not tcp, udp or icmp"
+            )));
         }
     };
     let mut peers = sent.sources.clone().unwrap_or_default();
     check_peers(records, &peers)?;
     peers.addresses.sort();
     peers.tags = peers.tags.iter().map(|tag| spelled(records, tag)).collect();
-    Ok(Rule { protocol: sent.protocol.clone(), ports, peers })
+    Ok(Rule {
+        protocol: sent.protocol.clone(),
+        ports,
+        peers,
+    })
 }
 
 fn check_peers(records: &Records, peers: &Peers) -> Result<(), ApiError> {
     for address in &peers.addresses {
         if address.parse::<IpNet>().is_err() && address.parse::<IpAddr>().is_err() {
-            return Err(ApiError::unprocessable(format!("`{address}` is not an address or a range")));
+            return Err(ApiError::unprocessable(format!(
+                "`{address}` is not an address or a range"
+            )));
         }
     }
     for tag in &peers.tags {
@@ -84,14 +94,23 @@ fn check_peers(records: &Records, peers: &Peers) -> Result<(), ApiError> {
 
 /// A tag has to exist before a firewall names it.
 pub(super) fn check_tag(records: &Records, tag: &str) -> Result<(), ApiError> {
-    if records.tags.iter().any(|known| known.eq_ignore_ascii_case(tag)) {
+    if records
+        .tags
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(tag))
+    {
         return Ok(());
     }
-    Err(ApiError::unprocessable(format!("the tag {tag} does not exist")))
+    Err(ApiError::unprocessable(format!(
+        "the tag {tag} does not exist"
+    )))
 }
 
 fn spelled(records: &Records, tag: &str) -> String {
-    let known = records.tags.iter().find(|known| known.eq_ignore_ascii_case(tag));
+    let known = records
+        .tags
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(tag));
     known.cloned().unwrap_or_else(|| tag.to_owned())
 }
 

@@ -41,7 +41,11 @@ pub(super) struct Tags {
 
 pub(super) async fn list(State(cloud): Shared, ask: Ask) -> Answer {
     let firewalls = cloud.store.read(|records| {
-        records.firewalls.iter().map(|firewall| view(records, firewall)).collect()
+        records
+            .firewalls
+            .iter()
+            .map(|firewall| view(records, firewall))
+            .collect()
     });
     page(&ask, "firewalls", firewalls)
 }
@@ -82,7 +86,9 @@ pub(super) async fn replace(
     Path(id): Path<String>,
     Body(sent): Body<Sent>,
 ) -> Answer {
-    let view = change(&cloud, &id, |records, firewall| fill(records, firewall, &sent))?;
+    let view = change(&cloud, &id, |records, firewall| {
+        fill(records, firewall, &sent)
+    })?;
     ok(json!({ "firewall": view }))
 }
 
@@ -93,7 +99,9 @@ fn fill(records: &Records, firewall: &mut Firewall, sent: &Sent) -> Result<(), A
         return Err(ApiError::conflict("duplicate name"));
     }
     if sent.rules.is_empty() {
-        return Err(ApiError::unprocessable("at least one inbound or outbound rule is required"));
+        return Err(ApiError::unprocessable(
+            "at least one inbound or outbound rule is required",
+        ));
     }
     (firewall.inbound, firewall.outbound) = sent.rules.normal(records)?;
     firewall.name = sent.name.clone();
@@ -109,19 +117,26 @@ fn check_name(name: &str) -> Result<(), ApiError> {
     if begins && name.len() >= 2 && name.chars().all(fits) {
         return Ok(());
     }
-    Err(ApiError::unprocessable("name may hold letters, digits, `-` and `.` only"))
+    Err(ApiError::unprocessable(
+        "name may hold letters, digits, `-` and `.` only",
+    ))
 }
 
 fn check_members(records: &Records, firewall: &Firewall) -> Result<(), ApiError> {
     if firewall.droplet_ids.len() > MOST_DROPLETS || firewall.tags.len() > MOST_TAGS {
-        return Err(ApiError::unprocessable("a firewall may name 10 droplets and 5 tags"));
+        return Err(ApiError::unprocessable(
+            "a firewall may name 10 droplets and 5 tags",
+        ));
     }
     for id in &firewall.droplet_ids {
         if records.droplet(*id).is_none() {
             return Err(ApiError::unprocessable(format!("there is no droplet {id}")));
         }
     }
-    firewall.tags.iter().try_for_each(|tag| check_tag(records, tag))
+    firewall
+        .tags
+        .iter()
+        .try_for_each(|tag| check_tag(records, tag))
 }
 
 pub(super) async fn remove(State(cloud): Shared, Path(id): Path<String>) -> Answer {
@@ -154,7 +169,9 @@ pub(super) async fn remove_droplets(
     Body(body): Body<DropletIds>,
 ) -> Answer {
     change(&cloud, &id, |_, firewall| {
-        firewall.droplet_ids.retain(|member| !body.droplet_ids.contains(member));
+        firewall
+            .droplet_ids
+            .retain(|member| !body.droplet_ids.contains(member));
         Ok(())
     })?;
     no_content()
@@ -227,7 +244,10 @@ fn change(
     change: impl FnOnce(&Records, &mut Firewall) -> Result<(), ApiError>,
 ) -> Result<Value, ApiError> {
     let view = cloud.store.change(|records| {
-        let position = records.firewalls.iter().position(|firewall| firewall.id == id);
+        let position = records
+            .firewalls
+            .iter()
+            .position(|firewall| firewall.id == id);
         let position = position.ok_or_else(ApiError::not_found)?;
         let mut firewall = records.firewalls[position].clone();
         change(records, &mut firewall)?;

@@ -40,11 +40,14 @@ pub(super) async fn pass(
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let mut response = if !knows_token(&cloud, request.headers()) {
-        ApiError::unauthorized().into_response()
+        let mut response = ApiError::unauthorized().into_response();
+        tell_limits(response.headers_mut(), uncounted(&cloud));
+        response
     } else if path.starts_with("/lab/") {
         next.run(request).await
     } else {
-        let allowance = count(&cloud, &method, &path);
+        let allowance =
+            refused_by_fault(&cloud, &path).unwrap_or_else(|| count(&cloud, &method, &path));
         let mut response = answer(&cloud, &method, &path, allowance, request, next).await;
         tell_limits(response.headers_mut(), allowance);
         response
@@ -66,22 +69,23 @@ async fn answer(
     if allowance.refused {
         return ApiError::too_many().into_response();
     }
-    if let Some(fault) = cloud.faults.strike(FaultKind::RateLimited, path) {
-        let mut response = ApiError::too_many().into_response();
-        if let Some(seconds) = fault.retry_after {
-            set(response.headers_mut(), "retry-after", &seconds.to_string());
-        }
-        return response;
-    }
     if method == Method::GET && cloud.faults.strike(FaultKind::NotFound, path).is_some() {
         return ApiError::not_found().into_response();
     }
     let response = next.run(request).await;
     if method == Method::POST && response.status().is_success() {
-        if cloud.faults.strike(FaultKind::DropAfterCreate, path).is_some() {
+        if cloud
+            .faults
+            .strike(FaultKind::DropAfterCreate, path)
+            .is_some()
+        {
             return without_answer();
         }
-        if cloud.faults.strike(FaultKind::ErrorAfterCreate, path).is_some() {
+        if cloud
+            .faults
+            .strike(FaultKind::ErrorAfterCreate, path)
+            .is_some()
+        {
             return ApiError::server_error().into_response();
         }
     }
@@ -99,7 +103,20 @@ fn knows_token(cloud: &Cloud, headers: &HeaderMap) -> bool {
 /// Compares without telling by its duration how much was right.
 fn same(left: &str, right: &str) -> bool {
     left.len() == right.len()
-        && left.bytes().zip(right.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+        && left
+            .bytes()
+            .zip(right.bytes())
+            .fold(0, |sum, (a, b)| sum | (a ^ b))
+            == 0
+}
+
+fn refused_by_fault(cloud: &Cloud, path: &str) -> Option<Allowance> {
+    let fault = cloud.faults.strike(FaultKind::RateLimited, path)?;
+    Some(Allowance::refusal(
+        SystemTime::now(),
+        fault.retry_after,
+        fault.seconds,
+    ))
 }
 
 fn count(cloud: &Cloud, method: &Method, path: &str) -> Allowance {
@@ -108,9 +125,19 @@ fn count(cloud: &Cloud, method: &Method, path: &str) -> Allowance {
     limits.count(SystemTime::now(), is_key_list)
 }
 
+/// A stranger's request uses nothing up.
+fn uncounted(cloud: &Cloud) -> Allowance {
+    let limits = cloud.limits.lock().unwrap_or_else(PoisonError::into_inner);
+    limits.hour(SystemTime::now())
+}
+
 fn tell_limits(headers: &mut HeaderMap, allowance: Allowance) {
     set(headers, "ratelimit-limit", &allowance.limit.to_string());
-    set(headers, "ratelimit-remaining", &allowance.remaining.to_string());
+    set(
+        headers,
+        "ratelimit-remaining",
+        &allowance.remaining.to_string(),
+    );
     set(headers, "ratelimit-reset", &allowance.reset.to_string());
     if let Some(seconds) = allowance.retry_after {
         set(headers, "retry-after", &seconds.to_string());

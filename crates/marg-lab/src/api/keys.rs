@@ -24,16 +24,25 @@ pub(super) struct Rename {
 }
 
 pub(super) async fn list(State(cloud): Shared, ask: Ask) -> Answer {
-    let keys = cloud.store.read(|records| records.keys.iter().map(view).collect());
+    let keys = cloud
+        .store
+        .read(|records| records.keys.iter().map(view).collect());
     page(&ask, "ssh_keys", keys)
 }
 
 pub(super) async fn create(State(cloud): Shared, Body(new): Body<NewKey>) -> Answer {
-    let fingerprint = fingerprint(&new.public_key)
-        .ok_or_else(|| ApiError::unprocessable("Key invalid, key should be of the format `type key`"))?;
+    let fingerprint = fingerprint(&new.public_key).ok_or_else(|| {
+        ApiError::unprocessable("Key invalid, key should be of the format `type key`")
+    })?;
     let key = cloud.store.change(|records| {
-        if records.keys.iter().any(|key| key.fingerprint == fingerprint) {
-            return Err(ApiError::unprocessable("SSH Key is already in use on your account"));
+        if records
+            .keys
+            .iter()
+            .any(|key| key.fingerprint == fingerprint)
+        {
+            return Err(ApiError::unprocessable(
+                "SSH Key is already in use on your account",
+            ));
         }
         let key = Key {
             id: records.new_id(),
@@ -58,8 +67,14 @@ pub(super) async fn rename(
     Body(change): Body<Rename>,
 ) -> Answer {
     let key = cloud.store.change(|records| {
-        let id = find(records, &id).map(|key| key.id).ok_or_else(ApiError::not_found)?;
-        let key = records.keys.iter_mut().find(|key| key.id == id).ok_or_else(ApiError::not_found)?;
+        let id = find(records, &id)
+            .map(|key| key.id)
+            .ok_or_else(ApiError::not_found)?;
+        let key = records
+            .keys
+            .iter_mut()
+            .find(|key| key.id == id)
+            .ok_or_else(ApiError::not_found)?;
         if let Some(name) = change.name {
             key.name = name;
         }
@@ -70,7 +85,9 @@ pub(super) async fn rename(
 
 pub(super) async fn remove(State(cloud): Shared, Path(id): Path<String>) -> Answer {
     cloud.store.change(|records| {
-        let id = find(records, &id).map(|key| key.id).ok_or_else(ApiError::not_found)?;
+        let id = find(records, &id)
+            .map(|key| key.id)
+            .ok_or_else(ApiError::not_found)?;
         records.keys.retain(|key| key.id != id);
         Ok::<_, ApiError>(())
     })?;
@@ -79,7 +96,10 @@ pub(super) async fn remove(State(cloud): Shared, Path(id): Path<String>) -> Answ
 
 /// By id or fingerprint.
 pub(super) fn find<'a>(records: &'a Records, id: &str) -> Option<&'a Key> {
-    records.keys.iter().find(|key| key.fingerprint == id || key.id.to_string() == id)
+    records
+        .keys
+        .iter()
+        .find(|key| key.fingerprint == id || key.id.to_string() == id)
 }
 
 fn view(key: &Key) -> Value {
@@ -93,9 +113,17 @@ fn view(key: &Key) -> Value {
 
 /// MD5 of the key's bytes, in hexadecimal with colons.
 fn fingerprint(public_key: &str) -> Option<String> {
-    let blob = STANDARD.decode(public_key.split_whitespace().nth(1)?).ok()?;
+    let blob = STANDARD
+        .decode(public_key.split_whitespace().nth(1)?)
+        .ok()?;
     let digest = Md5::digest(blob);
-    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":"))
+    Some(
+        digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<Vec<_>>()
+            .join(":"),
+    )
 }
 
 #[cfg(test)]
@@ -104,7 +132,8 @@ mod tests {
 
     #[test]
     fn fingerprints_are_md5_of_the_key() {
-        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJjkogt/9dGygvgqkBYZAt5LSyyMUmRzqmRLYlIwCb0Z me";
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJjkogt/9dGygvgqkBYZAt5LSyyMUmRzqmRLYlIwCb0Z me";
         assert_eq!(
             fingerprint(key).as_deref(),
             Some("b9:f9:a2:32:20:53:9e:e9:26:c0:42:9d:50:c3:84:a1")

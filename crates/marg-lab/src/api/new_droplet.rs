@@ -60,19 +60,25 @@ pub(super) async fn create(State(cloud): Shared, ask: Ask, Body(new): Body<NewDr
             ));
         }
         let order = look_up(records, &new)?;
-        names.iter().map(|name| add(records, &order, name)).collect::<Result<Vec<_>, _>>()
+        names
+            .iter()
+            .map(|name| add(records, &order, name))
+            .collect::<Result<Vec<_>, _>>()
     })?;
+    // Worded before the machines are begun: the droplets as the request left them.
+    let answer = answer(&cloud, &ask, &made, new.names.is_some());
     for (id, action) in &made {
         tokio::spawn(lifecycle::create(Arc::clone(&cloud), *id, *action));
     }
-    accepted(answer(&cloud, &ask, &made, new.names.is_some()))
+    accepted(answer)
 }
 
-/// The droplets as the request left them, whatever their machines have done since.
 fn answer(cloud: &Cloud, ask: &Ask, made: &[(u64, u64)], several: bool) -> Value {
     let mut views: Vec<Value> = cloud.store.read(|records| {
         let found = made.iter().filter_map(|(id, _)| records.droplet(*id));
-        found.map(|droplet| droplets::view(records, droplet)).collect()
+        found
+            .map(|droplet| droplets::view(records, droplet))
+            .collect()
     });
     let actions: Vec<Value> = made
         .iter()
@@ -95,7 +101,11 @@ fn names(new: &NewDroplet) -> Result<Vec<String>, ApiError> {
     let names = match (&new.name, &new.names) {
         (Some(name), None) => vec![name.clone()],
         (None, Some(names)) if (1..=10).contains(&names.len()) => names.clone(),
-        _ => return Err(ApiError::unprocessable("exactly one of name and names (up to 10) is required")),
+        _ => {
+            return Err(ApiError::unprocessable(
+                "exactly one of name and names (up to 10) is required",
+            ));
+        }
     };
     for name in &names {
         check_name(name)?;
@@ -117,11 +127,16 @@ fn check_name(name: &str) -> Result<(), ApiError> {
 }
 
 fn look_up(records: &mut Records, new: &NewDroplet) -> Result<Order, ApiError> {
-    let invalid =
-        |what: &str| ApiError::unprocessable(format!("You specified an invalid {what} for Droplet creation."));
+    let invalid = |what: &str| {
+        ApiError::unprocessable(format!(
+            "You specified an invalid {what} for Droplet creation."
+        ))
+    };
     let size = find_size(&new.size).ok_or_else(|| invalid("size"))?;
     let region = find_region(new.region.as_deref()).ok_or_else(|| invalid("region"))?;
-    let image = records.knows_image(&new.image.text()).ok_or_else(|| invalid("image"))?;
+    let image = records
+        .knows_image(&new.image.text())
+        .ok_or_else(|| invalid("image"))?;
     if new.user_data.len() > USER_DATA_LIMIT {
         return Err(ApiError::unprocessable("user_data may not exceed 64 KiB"));
     }
@@ -152,7 +167,9 @@ fn public_keys(records: &Records, wanted: &[Id]) -> Result<Vec<String>, ApiError
         let key = keys::find(records, &id.text());
         key.map(|key| key.public_key.clone()).ok_or_else(|| {
             let id = id.text();
-            ApiError::unprocessable(format!("{id} are invalid key identifiers for Droplet creation."))
+            ApiError::unprocessable(format!(
+                "{id} are invalid key identifiers for Droplet creation."
+            ))
         })
     };
     wanted.iter().map(find).collect()
@@ -162,7 +179,10 @@ fn vpc(records: &mut Records, wanted: Option<&str>, region: &str) -> Result<Vpc,
     let Some(id) = wanted.filter(|id| !id.is_empty()) else {
         return Ok(records.default_vpc(region)?);
     };
-    let found = records.vpcs.iter().find(|vpc| vpc.id == id && vpc.region == region);
+    let found = records
+        .vpcs
+        .iter()
+        .find(|vpc| vpc.id == id && vpc.region == region);
     found.cloned().ok_or_else(|| {
         ApiError::unprocessable("Failed to resolve VPC: it does not exist in this region")
     })

@@ -35,14 +35,21 @@ pub(super) struct ActionOrder {
 
 pub(super) async fn list(State(cloud): Shared, ask: Ask) -> Answer {
     let addresses = cloud.store.read(|records| {
-        records.reserved_ips.iter().map(|reserved| view(records, reserved)).collect()
+        records
+            .reserved_ips
+            .iter()
+            .map(|reserved| view(records, reserved))
+            .collect()
     });
     page(&ask, "reserved_ips", addresses)
 }
 
 pub(super) async fn show(State(cloud): Shared, Path(ip): Path<Ipv4Addr>) -> Answer {
     let found = cloud.store.read(|records| {
-        let reserved = records.reserved_ips.iter().find(|reserved| reserved.ip == ip);
+        let reserved = records
+            .reserved_ips
+            .iter()
+            .find(|reserved| reserved.ip == ip);
         reserved.map(|reserved| view(records, reserved))
     });
     ok(json!({ "reserved_ip": found.ok_or_else(ApiError::not_found)? }))
@@ -51,13 +58,16 @@ pub(super) async fn show(State(cloud): Shared, Path(ip): Path<Ipv4Addr>) -> Answ
 pub(super) async fn create(State(cloud): Shared, ask: Ask, Body(order): Body<Order>) -> Answer {
     let (view, action) = cloud.store.change(|records| {
         let region = match (&order.region, order.droplet_id) {
-            (_, Some(id)) => {
-                records.droplet(id).map(|droplet| droplet.region.clone()).ok_or_else(ApiError::not_found)?
-            }
+            (_, Some(id)) => records
+                .droplet(id)
+                .map(|droplet| droplet.region.clone())
+                .ok_or_else(ApiError::not_found)?,
             (Some(region), None) => find_region(Some(region))
                 .map(str::to_owned)
                 .ok_or_else(|| ApiError::unprocessable("region is invalid"))?,
-            (None, None) => return Err(ApiError::unprocessable("region or droplet_id is required")),
+            (None, None) => {
+                return Err(ApiError::unprocessable("region or droplet_id is required"));
+            }
         };
         let ip = records.new_reserved()?;
         let project_id = order.project_id.clone();
@@ -66,13 +76,17 @@ pub(super) async fn create(State(cloud): Shared, ask: Ask, Body(order): Body<Ord
             region,
             droplet_id: None,
             locked: false,
-            project_id: project_id.unwrap_or_else(|| "00000000-0000-4000-8000-000000000003".to_owned()),
+            project_id: project_id
+                .unwrap_or_else(|| "00000000-0000-4000-8000-000000000003".to_owned()),
         });
         let action = match order.droplet_id {
             Some(id) => Some(begin(records, ip, Some(id))?),
             None => None,
         };
-        let reserved = records.reserved_ips.last().map(|reserved| view(records, reserved));
+        let reserved = records
+            .reserved_ips
+            .last()
+            .map(|reserved| view(records, reserved));
         Ok((reserved, action))
     })?;
     let mut answer = json!({ "reserved_ip": view });
@@ -99,9 +113,14 @@ fn links(ask: &Ask, action: &Action, droplet: Option<u64>) -> Value {
 
 pub(super) async fn remove(State(cloud): Shared, Path(ip): Path<Ipv4Addr>) -> Answer {
     cloud.store.change(|records| {
-        let reserved = records.reserved_ips.iter().find(|reserved| reserved.ip == ip);
+        let reserved = records
+            .reserved_ips
+            .iter()
+            .find(|reserved| reserved.ip == ip);
         if reserved.ok_or_else(ApiError::not_found)?.locked {
-            return Err(ApiError::unprocessable("The reserved IP already has a pending event."));
+            return Err(ApiError::unprocessable(
+                "The reserved IP already has a pending event.",
+            ));
         }
         records.reserved_ips.retain(|reserved| reserved.ip != ip);
         Ok(())
@@ -135,35 +154,50 @@ fn begin(records: &mut Records, ip: Ipv4Addr, target: Option<u64>) -> Result<Act
         }
         let taken = |reserved: &ReservedIp| reserved.droplet_id == Some(id) && reserved.ip != ip;
         if records.reserved_ips.iter().any(taken) {
-            return Err(ApiError::unprocessable("The Droplet already has a reserved IP."));
+            return Err(ApiError::unprocessable(
+                "The Droplet already has a reserved IP.",
+            ));
         }
     }
-    let reserved = records.reserved_ips.iter_mut().find(|reserved| reserved.ip == ip);
+    let reserved = records
+        .reserved_ips
+        .iter_mut()
+        .find(|reserved| reserved.ip == ip);
     let reserved = reserved.ok_or_else(ApiError::not_found)?;
     if reserved.locked {
-        return Err(ApiError::unprocessable("The reserved IP already has a pending event."));
+        return Err(ApiError::unprocessable(
+            "The reserved IP already has a pending event.",
+        ));
     }
     if target.is_none() && reserved.droplet_id.is_none() {
-        return Err(ApiError::unprocessable("The reserved IP is not assigned to a Droplet."));
+        return Err(ApiError::unprocessable(
+            "The reserved IP is not assigned to a Droplet.",
+        ));
     }
     reserved.droplet_id = target;
     reserved.locked = true;
     let region = reserved.region.clone();
-    let kind = if target.is_some() { "assign_ip" } else { "unassign_ip" };
+    let kind = if target.is_some() {
+        "assign_ip"
+    } else {
+        "unassign_ip"
+    };
     Ok(records.begin(kind, KIND, u64::from(u32::from(ip)), &region))
 }
 
 pub(super) async fn actions(State(cloud): Shared, Path(ip): Path<Ipv4Addr>, ask: Ask) -> Answer {
-    let actions = cloud.store.read(|records| of(records, ip).rev().map(action_view).collect());
+    let actions = cloud
+        .store
+        .read(|records| of(records, ip).rev().map(action_view).collect());
     page(&ask, "actions", actions)
 }
 
-pub(super) async fn action(
-    State(cloud): Shared,
-    Path((ip, id)): Path<(Ipv4Addr, u64)>,
-) -> Answer {
-    let found =
-        cloud.store.read(|records| of(records, ip).find(|action| action.id == id).map(action_view));
+pub(super) async fn action(State(cloud): Shared, Path((ip, id)): Path<(Ipv4Addr, u64)>) -> Answer {
+    let found = cloud.store.read(|records| {
+        of(records, ip)
+            .find(|action| action.id == id)
+            .map(action_view)
+    });
     ok(json!({ "action": found.ok_or_else(ApiError::not_found)? }))
 }
 

@@ -62,11 +62,7 @@ pub(super) async fn remove(State(cloud): Shared, Path(name): Path<String>) -> An
     no_content()
 }
 
-pub(super) async fn add(
-    cloud: Shared,
-    name: Path<String>,
-    Body(body): Body<Resources>,
-) -> Answer {
+pub(super) async fn add(cloud: Shared, name: Path<String>, Body(body): Body<Resources>) -> Answer {
     change(cloud, name, body, |tags, name| {
         if !tags.iter().any(|tag| tag == name) {
             tags.push(name.to_owned());
@@ -79,7 +75,9 @@ pub(super) async fn take_off(
     name: Path<String>,
     Body(body): Body<Resources>,
 ) -> Answer {
-    change(cloud, name, body, |tags, name| tags.retain(|tag| tag != name))
+    change(cloud, name, body, |tags, name| {
+        tags.retain(|tag| tag != name)
+    })
 }
 
 fn change(
@@ -94,7 +92,11 @@ fn change(
             if resource.resource_type != "droplet" {
                 return Err(ApiError::unprocessable("the lab tags droplets only"));
             }
-            let id = resource.resource_id.text().parse().map_err(|_| ApiError::not_found())?;
+            let id = resource
+                .resource_id
+                .text()
+                .parse()
+                .map_err(|_| ApiError::not_found())?;
             let droplet = records.droplet_mut(id).ok_or_else(ApiError::not_found)?;
             change(&mut droplet.tags, &name);
         }
@@ -118,7 +120,12 @@ pub(super) fn check(name: &str) -> Result<(), ApiError> {
 
 /// The tag exactly as it was first written: addresses need that spelling.
 fn find(records: &Records, name: &str) -> Result<String, ApiError> {
-    records.tags.iter().find(|tag| *tag == name).cloned().ok_or_else(ApiError::not_found)
+    records
+        .tags
+        .iter()
+        .find(|tag| *tag == name)
+        .cloned()
+        .ok_or_else(ApiError::not_found)
 }
 
 fn view(records: &Records, name: &str) -> Value {

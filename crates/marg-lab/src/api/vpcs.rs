@@ -29,7 +29,13 @@ pub(super) struct Change {
 }
 
 pub(super) async fn list(State(cloud): Shared, ask: Ask) -> Answer {
-    page(&ask, "vpcs", cloud.store.read(|records| records.vpcs.iter().map(view).collect()))
+    page(
+        &ask,
+        "vpcs",
+        cloud
+            .store
+            .read(|records| records.vpcs.iter().map(view).collect()),
+    )
 }
 
 pub(super) async fn create(State(cloud): Shared, Body(new): Body<NewVpc>) -> Answer {
@@ -59,8 +65,9 @@ fn range(records: &Records, wanted: Option<&str>) -> Result<Ipv4Net, ApiError> {
     let Some(text) = wanted.filter(|text| !text.is_empty()) else {
         return Ok(records.free_range()?);
     };
-    let range: Ipv4Net =
-        text.parse().map_err(|_| ApiError::unprocessable("ip_range is not a network in CIDR notation"))?;
+    let range: Ipv4Net = text
+        .parse()
+        .map_err(|_| ApiError::unprocessable("ip_range is not a network in CIDR notation"))?;
     if let Some(problem) = private_range_problem(range) {
         return Err(ApiError::unprocessable(problem));
     }
@@ -75,9 +82,14 @@ fn range(records: &Records, wanted: Option<&str>) -> Result<Ipv4Net, ApiError> {
 fn check_name(records: &Records, name: &str, own: Option<&str>) -> Result<(), ApiError> {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "-.".contains(letter);
     if name.is_empty() || !name.chars().all(fits) {
-        return Err(ApiError::unprocessable("name may hold letters, digits, `-` and `.` only"));
+        return Err(ApiError::unprocessable(
+            "name may hold letters, digits, `-` and `.` only",
+        ));
     }
-    let taken = records.vpcs.iter().any(|vpc| vpc.name == name && Some(vpc.id.as_str()) != own);
+    let taken = records
+        .vpcs
+        .iter()
+        .any(|vpc| vpc.name == name && Some(vpc.id.as_str()) != own);
     if taken {
         return Err(ApiError::conflict("a VPC with this name already exists"));
     }
@@ -85,7 +97,9 @@ fn check_name(records: &Records, name: &str, own: Option<&str>) -> Result<(), Ap
 }
 
 pub(super) async fn show(State(cloud): Shared, Path(id): Path<String>) -> Answer {
-    let vpc = cloud.store.read(|records| records.vpcs.iter().find(|vpc| vpc.id == id).map(view));
+    let vpc = cloud
+        .store
+        .read(|records| records.vpcs.iter().find(|vpc| vpc.id == id).map(view));
     ok(json!({ "vpc": vpc.ok_or_else(ApiError::not_found)? }))
 }
 
@@ -103,11 +117,7 @@ pub(super) async fn replace(
 }
 
 /// PATCH: what is left out stays.
-pub(super) async fn change(
-    cloud: Shared,
-    id: Path<String>,
-    Body(change): Body<Change>,
-) -> Answer {
+pub(super) async fn change(cloud: Shared, id: Path<String>, Body(change): Body<Change>) -> Answer {
     update(cloud, id, change)
 }
 
@@ -116,7 +126,11 @@ fn update(State(cloud): Shared, Path(id): Path<String>, change: Change) -> Answe
         if let Some(name) = &change.name {
             check_name(records, name, Some(&id))?;
         }
-        let region = records.vpcs.iter().find(|vpc| vpc.id == id).map(|vpc| vpc.region.clone());
+        let region = records
+            .vpcs
+            .iter()
+            .find(|vpc| vpc.id == id)
+            .map(|vpc| vpc.region.clone());
         let region = region.ok_or_else(ApiError::not_found)?;
         for vpc in records.vpcs.iter_mut().filter(|vpc| vpc.region == region) {
             if vpc.id != id {
@@ -125,20 +139,36 @@ fn update(State(cloud): Shared, Path(id): Path<String>, change: Change) -> Answe
                 continue;
             }
             vpc.name = change.name.clone().unwrap_or_else(|| vpc.name.clone());
-            vpc.description = change.description.clone().unwrap_or_else(|| vpc.description.clone());
+            vpc.description = change
+                .description
+                .clone()
+                .unwrap_or_else(|| vpc.description.clone());
             vpc.default = vpc.default || change.default == Some(true);
         }
-        records.vpcs.iter().find(|vpc| vpc.id == id).map(view).ok_or_else(ApiError::not_found)
+        records
+            .vpcs
+            .iter()
+            .find(|vpc| vpc.id == id)
+            .map(view)
+            .ok_or_else(ApiError::not_found)
     })?;
     ok(json!({ "vpc": vpc }))
 }
 
 pub(super) async fn remove(State(cloud): Shared, Path(id): Path<String>) -> Answer {
-    if cloud.faults.strike(FaultKind::VpcDeleteConflict, "/").is_some() {
+    if cloud
+        .faults
+        .strike(FaultKind::VpcDeleteConflict, "/")
+        .is_some()
+    {
         return Err(ApiError::conflict("Can not delete VPC with members"));
     }
     cloud.store.change(|records| {
-        let vpc = records.vpcs.iter().find(|vpc| vpc.id == id).ok_or_else(ApiError::not_found)?;
+        let vpc = records
+            .vpcs
+            .iter()
+            .find(|vpc| vpc.id == id)
+            .ok_or_else(ApiError::not_found)?;
         if vpc.default {
             return Err(ApiError::forbidden("Can not delete default VPCs"));
         }
@@ -152,12 +182,17 @@ pub(super) async fn remove(State(cloud): Shared, Path(id): Path<String>) -> Answ
 }
 
 pub(super) async fn members(State(cloud): Shared, Path(id): Path<String>, ask: Ask) -> Answer {
-    let droplets = ask.text("resource_type").is_none_or(|kind| kind == "droplet");
+    let droplets = ask
+        .text("resource_type")
+        .is_none_or(|kind| kind == "droplet");
     let members = cloud.store.read(|records| {
         if !records.vpcs.iter().any(|vpc| vpc.id == id) {
             return Err(ApiError::not_found());
         }
-        let members = records.droplets.iter().filter(|droplet| droplets && droplet.vpc == id);
+        let members = records
+            .droplets
+            .iter()
+            .filter(|droplet| droplets && droplet.vpc == id);
         Ok(members
             .map(|droplet| {
                 json!({

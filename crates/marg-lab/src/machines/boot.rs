@@ -32,10 +32,19 @@ echo $$ > "/sys/fs/cgroup/marg-lab/m-$id/cgroup.procs"
 # an earlier volatile mount only guards against a crash of the host.
 rm -rf "$dir/work/work/incompat"
 mount -t overlay marg-lab -o "lowerdir=$image,upperdir=$dir/upper,workdir=$dir/work,volatile,redirect_dir=on" "$dir/root"
-export SYSTEMD_NSPAWN_API_VFS_WRITABLE=network
-exec systemd-nspawn --quiet --boot --register=no --keep-unit --settings=no --console=pipe \
-    --link-journal=no --resolv-conf=off --timezone=off --capability=CAP_NET_ADMIN \
-    --machine="marg-m-$id" --hostname="$host" --network-namespace-path="$namespace" --directory="$dir/root"
+# The folder is this machine's alone; a lock of a killed machine would stay in /run.
+export SYSTEMD_NSPAWN_API_VFS_WRITABLE=network SYSTEMD_NSPAWN_LOCK=0
+# Exit code 133 says that the machine wants to be started again: it was rebooted from inside.
+status=133
+while test $status = 133; do
+    status=0
+    systemd-nspawn --quiet --boot --register=no --keep-unit --settings=no --console=pipe \
+        --link-journal=no --resolv-conf=off --timezone=off --capability=CAP_NET_ADMIN \
+        --machine="marg-m-$id" --hostname="$host" --network-namespace-path="$namespace" \
+        --directory="$dir/root" || status=$?
+done
+# A machine whose nspawn was killed has lost its console: it ends, too.
+echo 1 > "/sys/fs/cgroup/marg-lab/m-$id/cgroup.kill"
 "#;
 
 /// Machines of systemd-nspawn.
@@ -47,7 +56,9 @@ pub(crate) struct Nspawn {
 impl Machines for Nspawn {
     fn create(&self, spec: &MachineSpec) -> LabResult<()> {
         let image = image::known(&spec.image)?;
-        image::ensure(image, &self.mirrors, &mut |line| tracing::info!("{}: {line}", image.slug))?;
+        image::ensure(image, &self.mirrors, &mut |line| {
+            tracing::info!("{}: {line}", image.slug)
+        })?;
         let dir = paths::machine_dir(spec.id);
         for part in ["upper", "work", "root"] {
             let path = dir.join(part);
@@ -66,7 +77,9 @@ impl Machines for Nspawn {
         network::connect(&spec.place)?;
         let mut child = spawn(spec)?;
         thread::spawn(move || child.wait());
-        wait_until(Duration::from_secs(20), "the start of the machine", || self.running(spec.id))
+        wait_until(Duration::from_secs(20), "the start of the machine", || {
+            self.running(spec.id)
+        })
     }
 
     fn stop(&self, id: u64, how: Stop) -> LabResult<()> {
@@ -109,7 +122,16 @@ fn spawn(spec: &MachineSpec) -> LabResult<std::process::Child> {
         .map_err(LabError::io("open", &log))?;
     let errors = console.try_clone().map_err(LabError::io("open", &log))?;
     Command::new("setsid")
-        .args(["unshare", "--mount", "--propagation", "slave", "sh", "-c", START, "sh"])
+        .args([
+            "unshare",
+            "--mount",
+            "--propagation",
+            "slave",
+            "sh",
+            "-c",
+            START,
+            "sh",
+        ])
         .arg(id.to_string())
         .arg(&dir)
         .arg(image)
@@ -119,12 +141,16 @@ fn spawn(spec: &MachineSpec) -> LabResult<std::process::Child> {
         .stdout(console)
         .stderr(errors)
         .spawn()
-        .map_err(|source| LabError::Start { program: "unshare".to_owned(), source })
+        .map_err(|source| LabError::Start {
+            program: "unshare".to_owned(),
+            source,
+        })
 }
 
 /// nspawn passes a polite request on to the machine's own systemd.
 fn ask_to_halt(id: u64) -> LabResult<()> {
-    for process in cgroup::processes(&format!("{}/supervisor", cgroup::machine(id)))? {
+    let group = cgroup::machine(id);
+    for process in cgroup::processes(&format!("{group}/supervisor"))? {
         if let Some(pid) = Pid::from_raw(process) {
             // It may have ended by itself in the meantime, which is what is wanted.
             let _ = kill_process(pid, Signal::TERM);

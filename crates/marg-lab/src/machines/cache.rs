@@ -18,9 +18,9 @@ use crate::paths;
 /// The user that Debian's package makes for the cache.
 const USER: &str = "apt-cacher-ng";
 
-/// Starts the cache, replacing one that a killed daemon left, and waits until it answers.
+/// Starts the cache and waits until it answers. One that a killed daemon left is kept when it
+/// does the same, since machines may be fetching packages just now.
 pub(crate) fn start(mirrors: &Mirrors) -> LabResult<()> {
-    cgroup::kill(cgroup::CACHE)?;
     // Not below the run folder, which only root can enter: the cache drops its rights first.
     let config = paths::cache_dir().join("conf");
     let store = paths::cache_dir().join("apt");
@@ -28,7 +28,13 @@ pub(crate) fn start(mirrors: &Mirrors) -> LabResult<()> {
         fs::create_dir_all(dir).map_err(LabError::io("create", dir))?;
     }
     let file = config.join("acng.conf");
-    files::write_private(&file, configuration(mirrors, &store.to_string_lossy()).as_bytes())?;
+    let wanted = configuration(mirrors, &store.to_string_lossy());
+    let same = fs::read_to_string(&file).is_ok_and(|text| text == wanted);
+    if same && cgroup::populated(cgroup::CACHE)? && answers() {
+        return Ok(());
+    }
+    cgroup::kill(cgroup::CACHE)?;
+    files::write_private(&file, wanted.as_bytes())?;
     let owner = format!("{USER}:{USER}");
     let (config, store) = (config.to_string_lossy(), store.to_string_lossy());
     command::run("chown", &["-R", &owner, &config, &store])?;
@@ -49,7 +55,7 @@ fn spawn(config: &str) -> LabResult<std::process::Child> {
     let errors = output.try_clone().map_err(LabError::io("open", &log))?;
     let group = cgroup::make(cgroup::CACHE)?.join("cgroup.procs");
     Command::new("sh")
-        .args(["-c", "echo $$ > \"$1\" && shift && exec \"$@\"", "sh"])
+        .args(["-c", cgroup::JOIN_AND_RUN, "sh"])
         .arg(group)
         .args(["setpriv", "--reuid", USER, "--regid", USER, "--init-groups"])
         .args(["apt-cacher-ng", "-c", config, "ForeGround=1"])
@@ -57,7 +63,10 @@ fn spawn(config: &str) -> LabResult<std::process::Child> {
         .stdout(output)
         .stderr(errors)
         .spawn()
-        .map_err(|source| LabError::Start { program: "apt-cacher-ng".to_owned(), source })
+        .map_err(|source| LabError::Start {
+            program: "apt-cacher-ng".to_owned(),
+            source,
+        })
 }
 
 fn configuration(mirrors: &Mirrors, store: &str) -> String {
@@ -81,14 +90,18 @@ fn configuration(mirrors: &Mirrors, store: &str) -> String {
     )
 }
 
+fn answers() -> bool {
+    let address = SocketAddr::from((OPERATOR, CACHE_PORT));
+    TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok()
+}
+
 fn wait_until_it_answers() -> LabResult<()> {
     let limit = Duration::from_secs(10);
     let deadline = Instant::now() + limit;
-    let address = SocketAddr::from((OPERATOR, CACHE_PORT));
-    while TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_err() {
+    while !answers() {
         if Instant::now() > deadline {
             return Err(LabError::Deadline {
-                what: format!("the apt cache's answer on {address}"),
+                what: format!("the apt cache's answer on {OPERATOR}:{CACHE_PORT}"),
                 seconds: limit.as_secs(),
                 next: format!("See {}", paths::run_dir().join("cache.log").display()),
             });

@@ -11,10 +11,18 @@ use crate::error::{LabError, LabResult};
 use crate::files;
 use crate::paths;
 
+/// How long killed processes may take to be gone.
+const KILL_LIMIT: Duration = Duration::from_secs(20);
+
 /// The group of the API server.
 pub(crate) const DAEMON: &str = "daemon";
 /// The group of the apt cache.
 pub(crate) const CACHE: &str = "cache";
+/// The group of the image that is being built.
+pub(crate) const BUILD: &str = "build";
+/// A shell script that joins the group whose process file is its first argument, and becomes
+/// the program that the other arguments name.
+pub(crate) const JOIN_AND_RUN: &str = "echo $$ > \"$1\" && shift && exec \"$@\"";
 
 /// The group of one machine.
 pub(crate) fn machine(id: u64) -> String {
@@ -88,9 +96,25 @@ pub(crate) fn kill(name: &str) -> LabResult<()> {
     kill_tree(&lab_group()?.join(name))
 }
 
-/// Kills every process of the lab.
+/// Kills every process of the lab. The daemon is the last, so that it collects the others' exits
+/// and no zombie stays for a slow first process of the host.
 pub(crate) fn kill_all() -> LabResult<()> {
-    kill_tree(&lab_group()?)
+    let lab = lab_group()?;
+    if !lab.exists() {
+        return Ok(());
+    }
+    let groups: Vec<PathBuf> = folders(&lab)?
+        .into_iter()
+        .filter(|group| !group.ends_with(DAEMON))
+        .collect();
+    for group in &groups {
+        let switch = group.join("cgroup.kill");
+        fs::write(&switch, "1").map_err(LabError::io("write", &switch))?;
+    }
+    for group in &groups {
+        wait_until_empty(group, KILL_LIMIT)?;
+    }
+    kill_tree(&lab)
 }
 
 fn kill_tree(group: &Path) -> LabResult<()> {
@@ -99,7 +123,7 @@ fn kill_tree(group: &Path) -> LabResult<()> {
     }
     let switch = group.join("cgroup.kill");
     fs::write(&switch, "1").map_err(LabError::io("write", &switch))?;
-    wait_until_empty(group, Duration::from_secs(20))?;
+    wait_until_empty(group, KILL_LIMIT)?;
     remove_tree(group)
 }
 
@@ -120,13 +144,21 @@ fn wait_until_empty(group: &Path, limit: Duration) -> LabResult<()> {
 
 /// Control groups are removed from the leaves up; their files cannot be removed at all.
 fn remove_tree(group: &Path) -> LabResult<()> {
-    for entry in fs::read_dir(group).map_err(LabError::io("read", group))? {
-        let entry = entry.map_err(LabError::io("read", group))?;
-        if entry.path().is_dir() {
-            remove_tree(&entry.path())?;
-        }
+    for folder in folders(group)? {
+        remove_tree(&folder)?;
     }
     fs::remove_dir(group).map_err(LabError::io("remove", group))
+}
+
+fn folders(group: &Path) -> LabResult<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(group).map_err(LabError::io("read", group))? {
+        let path = entry.map_err(LabError::io("read", group))?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -145,12 +177,19 @@ mod tests {
                  32 25 0:27 / /sys/fs/cgroup/unified rw,relatime shared:3 - cgroup2 none rw",
                 Some("/sys/fs/cgroup/unified"),
             ),
-            ("30 25 0:26 /box /sys/fs/cgroup rw - cgroup2 cgroup2 rw", None),
+            (
+                "30 25 0:26 /box /sys/fs/cgroup rw - cgroup2 cgroup2 rw",
+                None,
+            ),
             ("30 25 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup2 rw", None),
             ("30 25 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw", None),
         ];
         for (mounts, expected) in cases {
-            assert_eq!(unified_mount(mounts), expected.map(PathBuf::from), "{mounts}");
+            assert_eq!(
+                unified_mount(mounts),
+                expected.map(PathBuf::from),
+                "{mounts}"
+            );
         }
     }
 }

@@ -4,18 +4,18 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::{FlockOperation, flock};
+
+use super::cgroup;
 use super::network::{CACHE_PORT, OPERATOR};
 use super::recipe::{self, Image};
 use crate::command;
+use crate::disk;
 use crate::error::{LabError, LabResult};
 use crate::files;
 use crate::mirror::{self, Mirrors};
 use crate::paths;
-
-/// Two droplets that ask for the same missing image wait for one build.
-static BUILDING: Mutex<()> = Mutex::new(());
 
 /// The image of that slug.
 pub(crate) fn known(slug: &str) -> LabResult<&'static Image> {
@@ -42,14 +42,20 @@ pub(crate) fn ensure(
     mirrors: &Mirrors,
     on_line: &mut dyn FnMut(&str),
 ) -> LabResult<()> {
-    let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let images = paths::images_dir();
+    files::private_dir(&paths::state_dir())?;
+    fs::create_dir_all(&images).map_err(LabError::io("create", &images))?;
+    // Whoever asks for the same missing image, here or in another process, waits for one build.
+    let turn = fs::File::open(&images).map_err(LabError::io("open", &images))?;
+    flock(&turn, FlockOperation::LockExclusive)
+        .map_err(|errno| LabError::io("lock", &images)(errno.into()))?;
     if is_built(image) {
         return Ok(());
     }
-    files::private_dir(&paths::state_dir())?;
-    let images = paths::images_dir();
-    fs::create_dir_all(&images).map_err(LabError::io("create", &images))?;
+    disk::check_room(&images)?;
+    cgroup::kill(cgroup::BUILD)?;
     let unfinished = images.join(format!("{}.building", image.slug));
+    disk::unmount_below(&[&unfinished])?;
     files::remove(&unfinished)?;
     let security = match image.security_suite {
         Some(suite) => mirror::has_suite(&mirrors.security, suite)?,
@@ -70,9 +76,19 @@ fn bootstrap(
 ) -> LabResult<()> {
     let options = paths::run_dir().join("image-apt.conf");
     files::write_private(&options, bootstrap_options(mirrors).as_bytes())?;
-    let mut command = Command::new("mmdebstrap");
+    // In a group of its own a build can be found and ended, whoever was killed meanwhile.
+    let group = cgroup::make(cgroup::BUILD)?.join("cgroup.procs");
+    let mut command = Command::new("sh");
     command
-        .args(["--variant=minbase", "--architectures=amd64", "--verbose", "--skip=cleanup/apt"])
+        .args(["-c", cgroup::JOIN_AND_RUN, "sh"])
+        .arg(group)
+        .args([
+            "mmdebstrap",
+            "--variant=minbase",
+            "--architectures=amd64",
+            "--verbose",
+            "--skip=cleanup/apt",
+        ])
         .arg(format!("--aptopt={}", options.display()))
         .arg(format!("--include={}", recipe::PACKAGES.join(",")))
         .arg(image.suite)
@@ -167,10 +183,22 @@ fn rename_lists(image: &Image, lists: &Path) -> LabResult<()> {
     let host = format!("{OPERATOR}:{CACHE_PORT}");
     for entry in fs::read_dir(lists).map_err(LabError::io("read", lists))? {
         let path = entry.map_err(LabError::io("read", lists))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Some((_, rest)) = name.split_once("_dists_") else { continue };
-        let security = image.security_suite.is_some_and(|suite| rest.starts_with(suite));
-        let archive = if security { "debian-security" } else { "debian" };
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let Some((_, rest)) = name.split_once("_dists_") else {
+            continue;
+        };
+        let security = image
+            .security_suite
+            .is_some_and(|suite| rest.starts_with(suite));
+        let archive = if security {
+            "debian-security"
+        } else {
+            "debian"
+        };
         let renamed = lists.join(format!("{host}_{archive}_dists_{rest}"));
         fs::rename(&path, &renamed).map_err(LabError::io("rename", &path))?;
     }
@@ -185,7 +213,11 @@ fn fill_apt_caches(root: &Path) -> LabResult<()> {
     }
     let partial = caches.join("archives/partial");
     fs::create_dir_all(&partial).map_err(LabError::io("create", &partial))?;
-    command::run("chroot", &[&root.to_string_lossy(), "apt-cache", "gencaches"]).map(drop)
+    command::run(
+        "chroot",
+        &[&root.to_string_lossy(), "apt-cache", "gencaches"],
+    )
+    .map(drop)
 }
 
 /// Removes images of older recipes and what an interrupted build left.

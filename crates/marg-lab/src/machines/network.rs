@@ -53,43 +53,65 @@ pub(crate) fn ensure_router() -> LabResult<()> {
     }
     let operator = format!("{OPERATOR}/32");
     let gateway = format!("{GATEWAY}/32");
-    batch(None, &[
-        format!("address replace {operator} dev {UPLINK}"),
-        format!("link set {UPLINK} up"),
-    ])?;
-    batch(Some(ROUTER), &[
-        "link set lo up".to_owned(),
-        format!("address replace {gateway} dev uplink"),
-        "link set uplink up".to_owned(),
-        format!("route replace {operator} dev uplink"),
-        // Packets to machines that do not exist come back at once.
-        "route replace unreachable default".to_owned(),
-    ])?;
-    batch(None, &[
-        format!("route replace {gateway} dev {UPLINK} proto {ROUTE_PROTOCOL}"),
-        format!("route replace {PUBLIC_RANGE} via {GATEWAY} dev {UPLINK} proto {ROUTE_PROTOCOL}"),
-    ])?;
+    batch(
+        None,
+        &[
+            format!("address replace {operator} dev {UPLINK}"),
+            format!("link set {UPLINK} up"),
+        ],
+    )?;
+    batch(
+        Some(ROUTER),
+        &[
+            "link set lo up".to_owned(),
+            format!("address replace {gateway} dev uplink"),
+            "link set uplink up".to_owned(),
+            format!("route replace {operator} dev uplink"),
+            // Packets to machines that do not exist come back at once.
+            "route replace unreachable default".to_owned(),
+        ],
+    )?;
+    batch(
+        None,
+        &[
+            format!("route replace {gateway} dev {UPLINK} proto {ROUTE_PROTOCOL}"),
+            format!(
+                "route replace {PUBLIC_RANGE} via {GATEWAY} dev {UPLINK} proto {ROUTE_PROTOCOL}"
+            ),
+        ],
+    )?;
     guard(PUBLIC_RANGE)
 }
 
 /// Keeps packets to a range from leaving by the host's default route.
 fn guard(range: &str) -> LabResult<()> {
-    batch(None, &[format!(
-        "route replace unreachable {range} metric {GUARD_METRIC} proto {ROUTE_PROTOCOL}"
-    )])
+    batch(
+        None,
+        &[format!(
+            "route replace unreachable {range} metric {GUARD_METRIC} proto {ROUTE_PROTOCOL}"
+        )],
+    )
 }
 
 fn set_router_switches() -> LabResult<()> {
-    command::run("ip", &[
-        "netns", "exec", ROUTER, "sysctl", "-q", "-w",
-        "net.ipv4.ip_forward=1",
-        "net.ipv4.conf.all.rp_filter=0",
-        "net.ipv4.conf.default.rp_filter=0",
-        "net.ipv4.conf.all.send_redirects=0",
-        "net.ipv4.conf.default.send_redirects=0",
-        "net.ipv6.conf.all.disable_ipv6=1",
-        "net.ipv6.conf.default.disable_ipv6=1",
-    ])
+    command::run(
+        "ip",
+        &[
+            "netns",
+            "exec",
+            ROUTER,
+            "sysctl",
+            "-q",
+            "-w",
+            "net.ipv4.ip_forward=1",
+            "net.ipv4.conf.all.rp_filter=0",
+            "net.ipv4.conf.default.rp_filter=0",
+            "net.ipv4.conf.all.send_redirects=0",
+            "net.ipv4.conf.default.send_redirects=0",
+            "net.ipv6.conf.all.disable_ipv6=1",
+            "net.ipv6.conf.default.disable_ipv6=1",
+        ],
+    )
     .map(drop)
 }
 
@@ -103,27 +125,40 @@ pub(crate) fn connect(place: &Place) -> LabResult<()> {
     disconnect(place.id)?;
     let (public, private) = (public_link(place.id), private_link(place.id));
     command::run("ip", &["netns", "add", &namespace])?;
-    batch(Some(ROUTER), &[
-        format!("link add {public} type veth peer name eth0 netns {namespace}"),
-        format!("link add {private} type veth peer name eth1 netns {namespace}"),
-    ])?;
+    batch(
+        Some(ROUTER),
+        &[
+            format!("link add {public} type veth peer name eth0 netns {namespace}"),
+            format!("link add {private} type veth peer name eth1 netns {namespace}"),
+        ],
+    )?;
     answer_for_everybody(&[&public, &private])?;
-    batch(Some(&namespace), &[
-        "link set lo up".to_owned(),
-        format!("address replace {}/{PUBLIC_PREFIX} dev eth0", place.public),
-        format!("address replace {}/{} dev eth1", place.private, place.vpc.prefix_len()),
-        "link set eth0 up".to_owned(),
-        "link set eth1 up".to_owned(),
-        format!("route replace default via {GATEWAY} dev eth0"),
-    ])?;
+    batch(
+        Some(&namespace),
+        &[
+            "link set lo up".to_owned(),
+            format!("address replace {}/{PUBLIC_PREFIX} dev eth0", place.public),
+            format!(
+                "address replace {}/{} dev eth1",
+                place.private,
+                place.vpc.prefix_len()
+            ),
+            "link set eth0 up".to_owned(),
+            "link set eth1 up".to_owned(),
+            format!("route replace default via {GATEWAY} dev eth0"),
+        ],
+    )?;
     // The routes come last: they are how a complete connection is recognised.
-    batch(Some(ROUTER), &[
-        format!("address replace {GATEWAY}/32 dev {public}"),
-        format!("link set {public} up"),
-        format!("link set {private} up"),
-        format!("route replace {}/32 dev {public}", place.public),
-        format!("route replace {}/32 dev {private}", place.private),
-    ])?;
+    batch(
+        Some(ROUTER),
+        &[
+            format!("address replace {GATEWAY}/32 dev {public}"),
+            format!("link set {public} up"),
+            format!("link set {private} up"),
+            format!("route replace {}/32 dev {public}", place.public),
+            format!("route replace {}/32 dev {private}", place.private),
+        ],
+    )?;
     guard(&place.vpc.trunc().to_string())
 }
 
@@ -133,7 +168,9 @@ fn is_connected(id: u64) -> LabResult<bool> {
     }
     let link = private_link(id);
     let routes = command::run("ip", &["-n", ROUTER, "route", "show"])?;
-    Ok(routes.lines().any(|line| line.split(' ').any(|word| word == link)))
+    Ok(routes
+        .lines()
+        .any(|line| line.split(' ').any(|word| word == link)))
 }
 
 /// The router answers for every address behind it, without the delay that the kernel adds.

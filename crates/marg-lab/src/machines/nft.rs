@@ -61,8 +61,16 @@ pub(crate) enum Protocol {
 pub(crate) fn ruleset(rules: &Rules) -> String {
     let mut text = String::from("table inet marg\ndelete table inet marg\ntable inet marg {\n");
     for wall in &rules.walls {
-        chain(&mut text, &format!("in_{}", wall.id), &wall_lines(&wall.inbound, "saddr", "accept"));
-        chain(&mut text, &format!("out_{}", wall.id), &wall_lines(&wall.outbound, "daddr", "return"));
+        chain(
+            &mut text,
+            &format!("in_{}", wall.id),
+            &wall_lines(&wall.inbound, "saddr", "accept"),
+        );
+        chain(
+            &mut text,
+            &format!("out_{}", wall.id),
+            &wall_lines(&wall.outbound, "daddr", "return"),
+        );
     }
     chain(&mut text, "guests", &guest_lines(rules));
     chain(&mut text, "forward", &forward_lines(rules));
@@ -87,7 +95,13 @@ fn wall_lines(passes: &[Pass], side: &str, verdict: &str) -> Vec<String> {
     let mut lines: Vec<String> = passes
         .iter()
         .filter(|pass| !pass.peers.is_empty())
-        .map(|pass| format!("{}{} {verdict}", peer_match(&pass.peers, side), traffic_match(pass)))
+        .map(|pass| {
+            format!(
+                "{}{} {verdict}",
+                peer_match(&pass.peers, side),
+                traffic_match(pass)
+            )
+        })
         .collect();
     lines.push("drop".to_owned());
     lines
@@ -118,7 +132,10 @@ fn without_covered(peers: &[Ipv4Net]) -> Vec<Ipv4Net> {
     kept.sort_unstable();
     kept.dedup();
     let all = kept.clone();
-    kept.retain(|peer| !all.iter().any(|other| other != peer && other.contains(peer)));
+    kept.retain(|peer| {
+        !all.iter()
+            .any(|other| other != peer && other.contains(peer))
+    });
     kept
 }
 
@@ -182,8 +199,12 @@ fn no_spoofing(places: &[Place]) -> Option<String> {
             ]
         })
         .collect();
-    (!own.is_empty())
-        .then(|| format!("iifname != \"uplink\" iifname . ip saddr != {{ {} }} drop", own.join(", ")))
+    (!own.is_empty()).then(|| {
+        format!(
+            "iifname != \"uplink\" iifname . ip saddr != {{ {} }} drop",
+            own.join(", ")
+        )
+    })
 }
 
 fn input_lines() -> Vec<String> {
@@ -196,9 +217,14 @@ fn input_lines() -> Vec<String> {
 fn reserved_lines(reserved: &[(Ipv4Addr, Ipv4Addr)]) -> Vec<String> {
     let mut lines = vec!["type nat hook prerouting priority dstnat; policy accept;".to_owned()];
     if !reserved.is_empty() {
-        let members: Vec<String> =
-            reserved.iter().map(|(address, target)| format!("{address} : {target}")).collect();
-        lines.push(format!("dnat ip to ip daddr map {{ {} }}", members.join(", ")));
+        let members: Vec<String> = reserved
+            .iter()
+            .map(|(address, target)| format!("{address} : {target}"))
+            .collect();
+        lines.push(format!(
+            "dnat ip to ip daddr map {{ {} }}",
+            members.join(", ")
+        ));
     }
     lines
 }
@@ -208,8 +234,10 @@ fn reserved_lines(reserved: &[(Ipv4Addr, Ipv4Addr)]) -> Vec<String> {
 fn hairpin_lines(reserved: &[(Ipv4Addr, Ipv4Addr)]) -> Vec<String> {
     let mut lines = vec!["type nat hook postrouting priority srcnat; policy accept;".to_owned()];
     if !reserved.is_empty() {
-        let mut pairs: Vec<String> =
-            reserved.iter().map(|(_, target)| format!("{target} . {target}")).collect();
+        let mut pairs: Vec<String> = reserved
+            .iter()
+            .map(|(_, target)| format!("{target} . {target}"))
+            .collect();
         pairs.sort_unstable();
         pairs.dedup();
         lines.push(format!(

@@ -14,7 +14,11 @@ fn place(id: u64) -> Place {
 }
 
 fn pass(protocol: Protocol, ports: Option<(u16, u16)>, peers: &[&str]) -> Pass {
-    Pass { protocol, ports, peers: peers.iter().map(|peer| peer.parse().unwrap()).collect() }
+    Pass {
+        protocol,
+        ports,
+        peers: peers.iter().map(|peer| peer.parse().unwrap()).collect(),
+    }
 }
 
 /// The lines of one chain of the ruleset.
@@ -31,21 +35,39 @@ fn lines(rules: &Rules, chain: &str) -> Vec<String> {
 #[test]
 fn inbound_rules_become_lines_and_end_in_drop() {
     let cases = [
-        (pass(Protocol::Tcp, Some((22, 22)), &["0.0.0.0/0"]), Some("tcp dport 22-22 accept")),
         (
-            pass(Protocol::Tcp, Some((8000, 9000)), &["10.114.0.5/32", "10.114.0.4/32"]),
+            pass(Protocol::Tcp, Some((22, 22)), &["0.0.0.0/0"]),
+            Some("tcp dport 22-22 accept"),
+        ),
+        (
+            pass(
+                Protocol::Tcp,
+                Some((8000, 9000)),
+                &["10.114.0.5/32", "10.114.0.4/32"],
+            ),
             Some("ip saddr { 10.114.0.4/32, 10.114.0.5/32 } tcp dport 8000-9000 accept"),
         ),
         (
             pass(Protocol::Udp, None, &["10.0.0.0/8", "10.114.0.4/32"]),
             Some("ip saddr { 10.0.0.0/8 } meta l4proto udp accept"),
         ),
-        (pass(Protocol::Icmp, None, &["0.0.0.0/0"]), Some("meta l4proto icmp accept")),
+        (
+            pass(Protocol::Icmp, None, &["0.0.0.0/0"]),
+            Some("meta l4proto icmp accept"),
+        ),
         (pass(Protocol::Tcp, Some((22, 22)), &[]), None),
     ];
     for (inbound, expected) in cases {
-        let wall = Wall { id: 7, inbound: vec![inbound], outbound: Vec::new() };
-        let rules = Rules { places: vec![place(7)], walls: vec![wall], reserved: Vec::new() };
+        let wall = Wall {
+            id: 7,
+            inbound: vec![inbound],
+            outbound: Vec::new(),
+        };
+        let rules = Rules {
+            places: vec![place(7)],
+            walls: vec![wall],
+            reserved: Vec::new(),
+        };
         let mut wanted: Vec<String> = expected.map(str::to_owned).into_iter().collect();
         wanted.push("drop".to_owned());
         assert_eq!(lines(&rules, "in_7"), wanted);
@@ -55,7 +77,10 @@ fn inbound_rules_become_lines_and_end_in_drop() {
 
 #[test]
 fn a_machine_without_firewall_is_open_and_one_with_is_sent_through_its_chains() {
-    let open = Rules { places: vec![place(7)], ..Rules::default() };
+    let open = Rules {
+        places: vec![place(7)],
+        ..Rules::default()
+    };
     assert_eq!(
         lines(&open, "guests"),
         [
@@ -64,20 +89,39 @@ fn a_machine_without_firewall_is_open_and_one_with_is_sent_through_its_chains() 
             "accept".to_owned(),
         ]
     );
-    let wall = Wall { id: 7, inbound: Vec::new(), outbound: Vec::new() };
-    let closed = Rules { walls: vec![wall], ..open };
+    let wall = Wall {
+        id: 7,
+        inbound: Vec::new(),
+        outbound: Vec::new(),
+    };
+    let closed = Rules {
+        walls: vec![wall],
+        ..open
+    };
     let guests = lines(&closed, "guests");
-    assert_eq!(guests[0], r#"iifname vmap { "pub7" : jump out_7, "prv7" : jump out_7 }"#);
-    assert_eq!(guests[3], r#"oifname vmap { "pub7" : goto in_7, "prv7" : goto in_7 }"#);
+    assert_eq!(
+        guests[0],
+        r#"iifname vmap { "pub7" : jump out_7, "prv7" : jump out_7 }"#
+    );
+    assert_eq!(
+        guests[3],
+        r#"oifname vmap { "pub7" : goto in_7, "prv7" : goto in_7 }"#
+    );
 }
 
 #[test]
 fn private_traffic_stays_within_one_vpc() {
     let mut other = place(8);
     other.vpc = "10.120.0.0/24".parse().unwrap();
-    let rules = Rules { places: vec![place(7), other], ..Rules::default() };
+    let rules = Rules {
+        places: vec![place(7), other],
+        ..Rules::default()
+    };
     let forward = lines(&rules, "forward");
-    let allowed: Vec<&String> = forward.iter().filter(|line| line.contains("prv*")).collect();
+    let allowed: Vec<&String> = forward
+        .iter()
+        .filter(|line| line.contains("prv*"))
+        .collect();
     assert_eq!(
         allowed,
         [
@@ -96,7 +140,10 @@ fn reserved_addresses_lead_to_their_droplet() {
         reserved: vec![(Ipv4Addr::new(198, 18, 240, 1), target)],
         ..Rules::default()
     };
-    assert_eq!(lines(&rules, "reserved")[1], "dnat ip to ip daddr map { 198.18.240.1 : 198.18.0.7 }");
+    assert_eq!(
+        lines(&rules, "reserved")[1],
+        "dnat ip to ip daddr map { 198.18.240.1 : 198.18.0.7 }"
+    );
     assert!(lines(&rules, "hairpin")[1].contains("198.18.0.7 . 198.18.0.7"));
     assert_eq!(lines(&Rules::default(), "reserved").len(), 1);
 }

@@ -48,9 +48,28 @@ pub(crate) fn image(slug: &str) -> Option<&'static Image> {
 
 /// Packages of every image: what a droplet's image has that marg or its roles may rely on.
 pub(crate) const PACKAGES: [&str; 23] = [
-    "systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "iproute2", "iputils-ping",
-    "nftables", "iptables", "ufw", "cloud-init", "netcat-openbsd", "python3-minimal",
-    "ca-certificates", "curl", "procps", "less", "netbase", "kmod", "tzdata", "cron", "logrotate",
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "sudo",
+    "iproute2",
+    "iputils-ping",
+    "nftables",
+    "iptables",
+    "ufw",
+    "cloud-init",
+    "netcat-openbsd",
+    "python3-minimal",
+    "ca-certificates",
+    "curl",
+    "procps",
+    "less",
+    "netbase",
+    "kmod",
+    "tzdata",
+    "cron",
+    "logrotate",
     "bash-completion",
 ];
 
@@ -140,17 +159,45 @@ fi
 
 /// All files that the image has beside its packages.
 pub(crate) fn files(image: &Image, with_security: bool) -> Vec<ImageFile> {
-    let file = |path, content: String, mode| ImageFile { path, content, mode };
+    let file = |path, content: String, mode| ImageFile {
+        path,
+        content,
+        mode,
+    };
     let mut files = vec![
-        file("etc/apt/sources.list.d/debian.sources", sources(image, with_security), 0o644),
+        file(
+            "etc/apt/sources.list.d/debian.sources",
+            sources(image, with_security),
+            0o644,
+        ),
         file("etc/apt/apt.conf.d/90lab", apt_conf(image), 0o644),
-        file("etc/cloud/cloud.cfg.d/90_lab.cfg", CLOUD_CONFIG.to_owned(), 0o644),
-        file("etc/systemd/system/ssh.service.d/lab.conf", SSH_ORDER.to_owned(), 0o644),
+        file(
+            "etc/cloud/cloud.cfg.d/90_lab.cfg",
+            CLOUD_CONFIG.to_owned(),
+            0o644,
+        ),
+        file(
+            "etc/systemd/system/ssh.service.d/lab.conf",
+            SSH_ORDER.to_owned(),
+            0o644,
+        ),
         file("usr/lib/lab/own-settings", OWN_SETTINGS.to_owned(), 0o755),
-        file("usr/lib/systemd/system/lab-own-settings.service", OWN_SETTINGS_UNIT.to_owned(), 0o644),
-        file("etc/resolv.conf", "# The lab has no name server.\n".to_owned(), 0o644),
+        file(
+            "usr/lib/systemd/system/lab-own-settings.service",
+            OWN_SETTINGS_UNIT.to_owned(),
+            0o644,
+        ),
+        file(
+            "etc/resolv.conf",
+            "# The lab has no name server.\n".to_owned(),
+            0o644,
+        ),
         file("etc/hostname", "debian\n".to_owned(), 0o644),
-        file("etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost\n".to_owned(), 0o644),
+        file(
+            "etc/hosts",
+            "127.0.0.1 localhost\n::1 localhost ip6-localhost\n".to_owned(),
+            0o644,
+        ),
         file("etc/fstab", String::new(), 0o644),
     ];
     // systemd takes an empty file for a machine that was never booted.
@@ -191,11 +238,17 @@ fn apt_conf(image: &Image) -> String {
 /// A short name for exactly this recipe: images of another recipe are not used.
 pub(crate) fn fingerprint(image: &Image) -> String {
     let mut hash = Sha256::new();
-    hash.update(format!("{image:?}{PACKAGES:?}{MASKED_UNITS:?}{DISABLED_TIMERS:?}"));
+    hash.update(format!(
+        "{image:?}{PACKAGES:?}{MASKED_UNITS:?}{DISABLED_TIMERS:?}"
+    ));
     for file in files(image, true) {
         hash.update(format!("{} {:o}\n{}", file.path, file.mode, file.content));
     }
-    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -206,9 +259,10 @@ mod tests {
     fn images_lead_to_the_cache_and_nowhere_else() {
         for image in &IMAGES {
             for file in files(image, true) {
-                let leads_out = file.content.lines().any(|line| {
-                    line.contains("http") && !line.contains("http://198.18.0.1:3143/")
-                });
+                let leads_out = file
+                    .content
+                    .lines()
+                    .any(|line| line.contains("http") && !line.contains("http://198.18.0.1:3143/"));
                 assert!(!leads_out, "{}: {}", image.slug, file.path);
             }
         }

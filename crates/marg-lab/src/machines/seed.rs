@@ -13,7 +13,11 @@ use crate::files;
 /// Writes the first-boot data into the machine's upper directory.
 pub(crate) fn write(spec: &MachineSpec, upper: &Path) -> LabResult<()> {
     let cloud = upper.join("var/lib/cloud");
-    make_dirs(upper, &["var", "var/lib", "var/lib/cloud", "var/lib/cloud/seed"], 0o755)?;
+    make_dirs(
+        upper,
+        &["var", "var/lib", "var/lib/cloud", "var/lib/cloud/seed"],
+        0o755,
+    )?;
     let seed = cloud.join("seed/nocloud");
     files::private_dir(&seed)?;
     files::write_private(&seed.join("meta-data"), meta_data(spec).as_bytes())?;
@@ -51,7 +55,11 @@ fn meta_data(spec: &MachineSpec) -> String {
 }
 
 fn user_data(spec: &MachineSpec) -> &str {
-    if spec.user_data.is_empty() { "#cloud-config\n{}\n" } else { &spec.user_data }
+    if spec.user_data.is_empty() {
+        "#cloud-config\n{}\n"
+    } else {
+        &spec.user_data
+    }
 }
 
 /// What `free` shows on a droplet of that size. It does not move: the lab's machines share the
@@ -75,7 +83,10 @@ fn meminfo(memory_mb: u64) -> String {
         ("Slab", total * 4 / 100),
         ("SReclaimable", total * 2 / 100),
     ];
-    lines.iter().map(|(name, kb)| format!("{:<16}{kb:>8} kB\n", format!("{name}:"))).collect()
+    lines
+        .iter()
+        .map(|(name, kb)| format!("{:<16}{kb:>8} kB\n", format!("{name}:")))
+        .collect()
 }
 
 #[cfg(test)]

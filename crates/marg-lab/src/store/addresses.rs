@@ -26,14 +26,27 @@ pub(crate) struct NoRoom;
 impl Records {
     /// A public address for a new droplet.
     pub(crate) fn new_public(&mut self) -> Result<Ipv4Addr, NoRoom> {
-        let used: Vec<Ipv4Addr> = self.droplets.iter().map(|droplet| droplet.place_public).collect();
+        let used: Vec<Ipv4Addr> = self
+            .droplets
+            .iter()
+            .map(|droplet| droplet.place_public)
+            .collect();
         next_free(PUBLIC_FIRST, PUBLIC_COUNT, &mut self.next_public, &used)
     }
 
     /// A reserved address.
     pub(crate) fn new_reserved(&mut self) -> Result<Ipv4Addr, NoRoom> {
-        let used: Vec<Ipv4Addr> = self.reserved_ips.iter().map(|reserved| reserved.ip).collect();
-        next_free(RESERVED_FIRST, RESERVED_COUNT, &mut self.next_reserved, &used)
+        let used: Vec<Ipv4Addr> = self
+            .reserved_ips
+            .iter()
+            .map(|reserved| reserved.ip)
+            .collect();
+        next_free(
+            RESERVED_FIRST,
+            RESERVED_COUNT,
+            &mut self.next_reserved,
+            &used,
+        )
     }
 
     /// A private address in a VPC. The first address is the gateway's and the second is kept,
@@ -45,7 +58,11 @@ impl Records {
             .filter(|droplet| droplet.vpc == vpc_id)
             .map(|droplet| droplet.place_private)
             .collect();
-        let vpc = self.vpcs.iter_mut().find(|vpc| vpc.id == vpc_id).ok_or(NoRoom)?;
+        let vpc = self
+            .vpcs
+            .iter_mut()
+            .find(|vpc| vpc.id == vpc_id)
+            .ok_or(NoRoom)?;
         let size = 1_u32 << (32 - vpc.range.prefix_len());
         let first = u32::from(vpc.range.network()) + 2;
         next_free(first, size - 3, &mut vpc.next_host, &used)
@@ -53,7 +70,10 @@ impl Records {
 
     /// The default VPC of a region, made when the first droplet asks for it.
     pub(crate) fn default_vpc(&mut self, region: &str) -> Result<Vpc, NoRoom> {
-        let known = self.vpcs.iter().find(|vpc| vpc.region == region && vpc.default);
+        let known = self
+            .vpcs
+            .iter()
+            .find(|vpc| vpc.region == region && vpc.default);
         if let Some(vpc) = known {
             return Ok(vpc.clone());
         }
@@ -76,8 +96,11 @@ impl Records {
     pub(crate) fn free_range(&self) -> Result<Ipv4Net, NoRoom> {
         (0..VPC_COUNT)
             .filter_map(|number| {
-                Ipv4Net::new(Ipv4Addr::from(VPC_FIRST + (number << (32 - VPC_PREFIX))), VPC_PREFIX)
-                    .ok()
+                Ipv4Net::new(
+                    Ipv4Addr::from(VPC_FIRST + (number << (32 - VPC_PREFIX))),
+                    VPC_PREFIX,
+                )
+                .ok()
             })
             .find(|range| !self.overlaps(*range))
             .ok_or(NoRoom)
@@ -130,8 +153,14 @@ mod tests {
         let first = next_free(10, 3, &mut next, &[]).unwrap();
         let second = next_free(10, 3, &mut next, &[]).unwrap();
         assert_ne!(first, second);
-        assert_eq!(next_free(10, 3, &mut next, &[second]).unwrap(), Ipv4Addr::from(12));
-        assert_eq!(next_free(10, 1, &mut next, &[Ipv4Addr::from(10)]), Err(NoRoom));
+        assert_eq!(
+            next_free(10, 3, &mut next, &[second]).unwrap(),
+            Ipv4Addr::from(12)
+        );
+        assert_eq!(
+            next_free(10, 1, &mut next, &[Ipv4Addr::from(10)]),
+            Err(NoRoom)
+        );
     }
 
     #[test]
@@ -143,7 +172,10 @@ mod tests {
         assert_eq!(first.range.to_string(), "10.114.0.0/20");
         assert_eq!(second.range.to_string(), "10.114.16.0/20");
         assert!(records.overlaps("10.114.0.0/16".parse().unwrap()));
-        assert_eq!(records.new_private(&first.id).unwrap(), Ipv4Addr::new(10, 114, 0, 2));
+        assert_eq!(
+            records.new_private(&first.id).unwrap(),
+            Ipv4Addr::new(10, 114, 0, 2)
+        );
     }
 
     #[test]
@@ -157,7 +189,11 @@ mod tests {
             ("198.18.0.0/20", false),
         ];
         for (range, fine) in cases {
-            assert_eq!(private_range_problem(range.parse().unwrap()).is_none(), fine, "{range}");
+            assert_eq!(
+                private_range_problem(range.parse().unwrap()).is_none(),
+                fine,
+                "{range}"
+            );
         }
     }
 }

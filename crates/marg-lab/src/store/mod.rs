@@ -25,13 +25,19 @@ impl Store {
     /// Records that are kept in a file; those of an earlier daemon are taken over.
     pub(crate) fn open(file: PathBuf) -> LabResult<Self> {
         let records = files::load_json(&file)?.unwrap_or_default();
-        Ok(Self { records: Mutex::new(records), file: Some(file) })
+        Ok(Self {
+            records: Mutex::new(records),
+            file: Some(file),
+        })
     }
 
     /// Records in memory alone.
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
-        Self { records: Mutex::default(), file: None }
+        Self {
+            records: Mutex::default(),
+            file: None,
+        }
     }
 
     /// Looks at the records.

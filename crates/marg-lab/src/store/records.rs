@@ -282,7 +282,11 @@ impl Records {
 
     /// The tag in its first spelling; a new one is remembered.
     pub(crate) fn tag(&mut self, name: &str) -> String {
-        match self.tags.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        match self
+            .tags
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(name))
+        {
             Some(known) => known.clone(),
             None => {
                 self.tags.push(name.to_owned());

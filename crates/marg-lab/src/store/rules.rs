@@ -12,7 +12,11 @@ impl Records {
     pub(crate) fn rules(&self) -> Rules {
         Rules {
             places: self.droplets.iter().map(Droplet::place).collect(),
-            walls: self.droplets.iter().filter_map(|droplet| self.wall(droplet)).collect(),
+            walls: self
+                .droplets
+                .iter()
+                .filter_map(|droplet| self.wall(droplet))
+                .collect(),
             reserved: self
                 .reserved_ips
                 .iter()
@@ -43,8 +47,10 @@ impl Records {
                 inbound: Vec::new(),
                 outbound: Vec::new(),
             });
-            wall.inbound.extend(firewall.inbound.iter().filter_map(|rule| self.pass(rule)));
-            wall.outbound.extend(firewall.outbound.iter().filter_map(|rule| self.pass(rule)));
+            wall.inbound
+                .extend(firewall.inbound.iter().filter_map(|rule| self.pass(rule)));
+            wall.outbound
+                .extend(firewall.outbound.iter().filter_map(|rule| self.pass(rule)));
         }
         wall
     }
@@ -60,13 +66,20 @@ impl Records {
             "0" => None,
             text => Some(ports(text)?),
         };
-        Some(Pass { protocol, ports, peers: self.addresses(&rule.peers) })
+        Some(Pass {
+            protocol,
+            ports,
+            peers: self.addresses(&rule.peers),
+        })
     }
 
     fn addresses(&self, peers: &Peers) -> Vec<Ipv4Net> {
         // Addresses of IPv6 are valid but no machine of the lab has one.
-        let mut nets: Vec<Ipv4Net> =
-            peers.addresses.iter().filter_map(|text| address_or_range(text)).collect();
+        let mut nets: Vec<Ipv4Net> = peers
+            .addresses
+            .iter()
+            .filter_map(|text| address_or_range(text))
+            .collect();
         let members = self.droplets.iter().filter(|droplet| {
             peers.droplet_ids.contains(&droplet.id)
                 || peers.tags.iter().any(|tag| droplet.has_tag(tag))
@@ -87,5 +100,7 @@ pub(crate) fn ports(text: &str) -> Option<(u16, u16)> {
 }
 
 fn address_or_range(text: &str) -> Option<Ipv4Net> {
-    text.parse().ok().or_else(|| text.parse::<Ipv4Addr>().ok().map(Ipv4Net::from))
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<Ipv4Addr>().ok().map(Ipv4Net::from))
 }
