@@ -117,8 +117,9 @@ pub struct Place {
 }
 
 impl Place {
-    /// All of it as one script: stage, check, put in place.
-    pub fn script(&self) -> Shell {
+    /// All of it as one script: stage, check, put in place. `accepted` holds commands that run
+    /// once the check has passed, before anything goes live.
+    pub fn script(&self, accepted: &str) -> Shell {
         let validate = match &self.validator {
             Some(validator) => format!("\nvalidate {}\n", quote(&validator.command)),
             None => "\n".to_owned(),
@@ -126,7 +127,7 @@ impl Place {
         Shell::new("rm -rf \"$STAGE\"\nmkdir -p \"$STAGE\"\n")
             .then(self.stage.clone())
             .text(validate)
-            .text(format!("{}\n", self.commit))
+            .text(format!("{accepted}{}\n", self.commit))
     }
 }
 

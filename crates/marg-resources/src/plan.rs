@@ -289,16 +289,22 @@ fn place_body(places: &[(String, Place)], owes: Shell) -> Shell {
 }
 
 /// Arms the timer, makes all changes, and waits for the controller to confirm that a new
-/// connection succeeds; otherwise everything goes back, the last change first.
+/// connection succeeds; otherwise everything goes back, the last change first. What several
+/// changes save and restore in the same way is saved and restored once.
 fn guarded_body(all: &[(String, Guarded)]) -> Shell {
-    let (mut saves, mut scripts, mut restores) = (String::new(), String::new(), String::new());
+    let (mut saves, mut scripts, mut restores) = (Vec::new(), String::new(), Vec::new());
     for (_, guarded) in all {
-        saves.push_str(&format!("{}\n", guarded.save));
+        if !saves.contains(&guarded.save) {
+            saves.push(guarded.save.clone());
+        }
+        if !restores.contains(&guarded.restore) {
+            restores.insert(0, guarded.restore.clone());
+        }
         scripts.push_str(&format!("{}\n", guarded.script));
-        restores.insert_str(0, &format!("{}\n", guarded.restore));
     }
     Shell::new(format!(
-        "guard_prepare\n{saves}guard_arm <<'MARG_RESTORE'\n{restores}MARG_RESTORE\n\
-         {scripts}guard_wait\n"
+        "guard_prepare\n{}\nguard_arm <<'MARG_RESTORE'\n{}\nMARG_RESTORE\n{scripts}guard_wait\n",
+        saves.join("\n"),
+        restores.join("\n"),
     ))
 }

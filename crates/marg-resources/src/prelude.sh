@@ -2,9 +2,11 @@
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
 umask 022
 MARG=${MARG_STATE:-/var/lib/marg}
-STAGE=$MARG/stage
+# In memory, because secrets pass through it, and because a machine whose root is an overlay
+# cannot hold the whiteouts that `stage_absent` makes.
+STAGE=${MARG_STATE:-/run/marg}/stage
 OWED=$MARG/owed
-install -d -m 0700 "$MARG" "$OWED"
+install -d -m 0700 "$MARG" "$OWED" "${STAGE%/*}"
 rm -rf "$STAGE"
 
 # run_step NUMBER: runs step_NUMBER in a shell of its own; the first failure ends the script.
@@ -141,19 +143,22 @@ apt_policy_off() {
 # A change that could lock the operator out: guard_prepare, save what is needed in $RESCUE,
 # guard_arm (commands that undo it on standard input), the change, guard_wait.
 RESCUE=$MARG/rescue
-RESCUE_SECONDS=60
+RESCUE_SECONDS=${RESCUE_SECONDS:-60}
 
 guard_prepare() {
+  guard_disarm
   rm -rf "$RESCUE"
   install -d -m 0700 "$RESCUE"
 }
 
 guard_arm() {
   { echo "RESCUE=$RESCUE"; cat; } > "$RESCUE/restore.sh"
-  guard_disarm
-  # The timer covers the death of this script; otherwise guard_wait decides sooner.
-  systemd-run -q --unit=marg-rescue --on-active="$RESCUE_SECONDS" \
+  GUARD_UNTIL=$(($(date +%s) + RESCUE_SECONDS))
+  # The timer covers the death of this script; otherwise guard_wait decides well before it.
+  systemd-run -q --unit=marg-rescue --on-active="$((RESCUE_SECONDS + 15))" \
     --timer-property=AccuracySec=1s sh "$RESCUE/restore.sh"
+  # A change that fails halfway is undone at once.
+  trap guard_undo EXIT
 }
 
 guard_disarm() {
@@ -161,18 +166,21 @@ guard_disarm() {
   systemctl reset-failed marg-rescue.service marg-rescue.timer 2>/dev/null || :
 }
 
+guard_undo() {
+  trap - EXIT
+  echo 'putting the old state back'
+  sh "$RESCUE/restore.sh" || echo 'the old state could not be put back; use the console'
+  guard_disarm
+}
+
 # guard_wait: the controller answers the @guard line by opening a new connection and creating
 # $RESCUE/confirmed through it.
 guard_wait() {
   echo "@guard $MARK"
-  tries=$((RESCUE_SECONDS * 4))
-  while [ "$tries" -gt 0 ]; do
-    if [ -e "$RESCUE/confirmed" ]; then guard_disarm; return 0; fi
+  while [ "$(date +%s)" -lt "$GUARD_UNTIL" ]; do
     sleep 0.25
-    tries=$((tries - 1))
+    if [ -e "$RESCUE/confirmed" ]; then trap - EXIT; guard_disarm; return 0; fi
   done
-  echo 'no new connection succeeded: putting the old state back'
-  sh "$RESCUE/restore.sh"
-  guard_disarm
+  echo 'no new connection succeeded'
   return 1
 }

@@ -14,6 +14,8 @@ use crate::{Answer, HostPlan, apply_script, plan, probe_script};
 pub(crate) struct Host {
     shell: Vec<String>,
     state: Option<String>,
+    /// Tests share a named host, which has room for one run at a time.
+    _turn: Option<std::fs::File>,
 }
 
 impl Host {
@@ -23,6 +25,7 @@ impl Host {
         Host {
             shell: vec!["sh".to_owned()],
             state,
+            _turn: None,
         }
     }
 
@@ -34,7 +37,13 @@ impl Host {
             return None;
         };
         let shell = words.split_whitespace().map(str::to_owned).collect();
-        Some(Host { shell, state: None })
+        let turn = std::fs::File::create(std::env::temp_dir().join("marg-try.lock")).unwrap();
+        turn.lock().unwrap();
+        Some(Host {
+            shell,
+            state: None,
+            _turn: Some(turn),
+        })
     }
 
     /// Runs a script as the engine does: out of a variable, with nothing on standard input.
@@ -69,10 +78,22 @@ impl Host {
         }
     }
 
-    /// Does it; the output of all steps.
+    /// Does it; the output of all steps. Guarded changes find their confirmation at once.
     pub(crate) fn apply(&self, plan: &HostPlan) -> String {
+        self.apply_with(
+            plan,
+            "RUN=/nonexistent\nsleep() { : > \"$RESCUE/confirmed\"; }\n",
+        )
+    }
+
+    /// Does it, but nobody confirms a guarded change; the wait is short.
+    pub(crate) fn apply_unconfirmed(&self, plan: &HostPlan) -> String {
+        self.apply_with(plan, "RUN=/nonexistent\nRESCUE_SECONDS=1\n")
+    }
+
+    fn apply_with(&self, plan: &HostPlan, head: &str) -> String {
         let script = apply_script(plan, "mark");
-        self.run(&format!("RUN=/nonexistent\n{}", script.reveal().expose()))
+        self.run(&format!("{head}{}", script.reveal().expose()))
     }
 
     /// Plans, applies, and plans again: the second plan must be empty. Returns the summaries of

@@ -108,7 +108,7 @@ impl Kind for AptRepository {
     }
 
     fn diff(&self, seen: &AptRepositorySeen, _before: &Before) -> Verdict {
-        let files = backed::diff(&self.files(), &seen.file);
+        let files = backed::diff(&self.files(), &seen.file, "");
         if files.action.is_none() && !seen.owed {
             return Verdict::Converged;
         }

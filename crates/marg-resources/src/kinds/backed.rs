@@ -66,8 +66,9 @@ pub(super) struct FilesChange {
     pub(super) script: Shell,
 }
 
-/// Compares the files of one resource.
-pub(super) fn diff(files: &[File], seen: &[FileSeen]) -> FilesChange {
+/// Compares the files of one resource. `accepted` holds commands that run before a file goes
+/// live, once its validator has accepted it.
+pub(super) fn diff(files: &[File], seen: &[FileSeen], accepted: &str) -> FilesChange {
     let mut total = FilesChange::default();
     for (file, seen) in files.iter().zip(seen) {
         let Verdict::Will(change) = file.diff(seen, &Before::default()) else {
@@ -79,7 +80,7 @@ pub(super) fn diff(files: &[File], seen: &[FileSeen]) -> FilesChange {
         }
         total.diff = total.diff.or(change.diff);
         total.script = match change.work {
-            Work::Place(place) => total.script.then(place.script()),
+            Work::Place(place) => total.script.then(place.script(accepted)),
             Work::Script(script) => total.script.then(script),
             Work::Install(_) | Work::Guarded(_) => total.script,
         };

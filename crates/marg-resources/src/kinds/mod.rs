@@ -92,6 +92,7 @@ macro_rules! kinds {
 }
 
 mod backed;
+mod ufw;
 
 kinds! {
     swap: Swap,

@@ -93,7 +93,7 @@ impl Kind for Sysctl {
     }
 
     fn diff(&self, seen: &SysctlSeen, _before: &Before) -> Verdict {
-        let files = backed::diff(&self.files(), &seen.file);
+        let files = backed::diff(&self.files(), &seen.file, "");
         let mut reasons = files.reasons;
         let path = quote(&self.proc_path());
         let mut script = files.script;
@@ -110,8 +110,7 @@ impl Kind for Sysctl {
             return Verdict::Converged;
         }
         let script = script.text(format!(
-            "if [ ! -e /run/systemd/container ] && [ -w {path} ]; then \
-             printf '%s\\n' {} > {path}; fi",
+            "if [ -w {path} ]; then printf '%s\\n' {} > {path}; fi",
             quote(&self.value)
         ));
         Verdict::Will(Change {
@@ -123,9 +122,9 @@ impl Kind for Sysctl {
     }
 }
 
-/// systemd leaves that file in containers, whose kernel belongs to their host.
+/// What root may not write belongs to someone else: the kernel of a container to its host.
 const LIVE: &str = r#"marg_sysctl() {
-  if [ -e /run/systemd/container ] || [ -e "$2" ] && [ ! -w "$2" ]; then echo "own $1 foreign"
+  if [ -e "$2" ] && [ ! -w "$2" ]; then echo "own $1 foreign"
   elif [ -e "$2" ]; then IFS= read -r value < "$2" || :; echo "own $1 value $value"
   else echo "own $1 unknown"; fi
 }"#;

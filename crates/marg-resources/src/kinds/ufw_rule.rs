@@ -1,54 +1,171 @@
-//! `ufw_rule`.
+//! `ufw_rule`: a port that the host's firewall opens to someone.
 
+use super::ufw::{Firewall, LOOK, RESTORE, SAVE, Tuple, everyone, network};
 use crate::answer::Misread;
-use crate::change::{Verdict};
+use crate::change::{Action, Change, Guarded, Verdict, Work};
 use crate::kind::{Before, Kind};
+use crate::quote::quote;
 
-/// See the module.
+/// An open TCP port. The rule carries the comment `marg`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(dead_code)]
 pub struct UfwRule {
-    pub(crate) port: u16,
-    pub(crate) from: Option<String>,
+    port: u16,
+    from: Option<String>,
 }
 
 impl UfwRule {
-    #[allow(missing_docs)]
+    /// The port is open to everyone, unless [`UfwRule::from`] says otherwise.
     #[must_use]
     pub fn allow(port: u16) -> Self {
         Self { port, from: None }
     }
-    #[allow(missing_docs)]
+
+    /// Only this address or network (`10.1.0.0/16`) may connect. A text that is neither stands
+    /// for an address that is not known yet.
     #[must_use]
     pub fn from(mut self, peer: impl Into<String>) -> Self {
-        self.from = Some(peer.into()); self
+        self.from = Some(peer.into());
+        self
     }
-    #[allow(missing_docs)]
+
+    /// Everyone may connect.
     #[must_use]
     pub fn from_any(mut self) -> Self {
-        self.from = None; self
+        self.from = None;
+        self
+    }
+
+    /// ufw's rules that make it; `None` if the peer's address is not known yet.
+    pub(super) fn tuples(&self, ipv6: bool) -> Option<Vec<Tuple>> {
+        let networks = match &self.from {
+            Some(peer) => vec![network(peer)?],
+            None => everyone().into_iter().filter(|n| ipv6 || n.addr().is_ipv4()).collect(),
+        };
+        let tuple = |from| Tuple { port: self.port, from };
+        Some(networks.into_iter().map(tuple).collect())
+    }
+
+    fn peer(&self) -> String {
+        match &self.from {
+            None => "any".to_owned(),
+            Some(text) => {
+                let tuples = self.tuples(true).unwrap_or_default();
+                tuples.first().map_or_else(|| text.clone(), Tuple::peer)
+            }
+        }
+    }
+
+    fn change(&self) -> Change {
+        let script =
+            format!("ufw allow proto tcp from {} to any port {} comment marg", quote(&self.peer()), self.port);
+        Change {
+            action: Action::Create,
+            summary: "allow".to_owned(),
+            diff: None,
+            work: Work::Guarded(Guarded {
+                save: SAVE.to_owned(),
+                script,
+                restore: RESTORE.to_owned(),
+            }),
+        }
     }
 }
 
 impl Kind for UfwRule {
     const NAME: &'static str = "ufw_rule";
-    type Seen = ();
+    type Seen = Firewall;
 
     fn id(&self) -> String {
-        format!("{}/tcp from {}", self.port, self.from.as_deref().unwrap_or("any"))
+        format!("{}/tcp from {}", self.port, self.peer())
     }
 
     fn probe(_all: &[&Self]) -> String {
-        String::new()
+        LOOK.to_owned()
     }
 
-    fn read(_all: &[&Self], _lines: &[String]) -> Result<Vec<()>, Misread> {
-        Err(Self::misread("this kind cannot be read yet"))
+    fn read(all: &[&Self], lines: &[String]) -> Result<Vec<Firewall>, Misread> {
+        let firewall = Firewall::read(lines).map_err(Self::misread)?;
+        Ok(vec![firewall; all.len()])
     }
 
-    fn fresh(&self) {}
+    fn fresh(&self) -> Firewall {
+        Firewall::default()
+    }
 
-    fn diff(&self, _seen: &(), _before: &Before) -> Verdict {
-        Verdict::Converged
+    fn diff(&self, seen: &Firewall, _before: &Before) -> Verdict {
+        match self.tuples(seen.ipv6) {
+            None => Verdict::Unknown {
+                until: format!("the address {} is known", self.peer()),
+                change: self.change(),
+            },
+            Some(tuples) if tuples.iter().all(|tuple| seen.rules.contains(tuple)) => {
+                Verdict::Converged
+            }
+            Some(_) => Verdict::Will(self.change()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn outcome(desired: &UfwRule, lines: &[&str]) -> &'static str {
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        let seen = UfwRule::read(&[desired], &lines).unwrap();
+        match desired.diff(&seen[0], &Before::default()) {
+            Verdict::Converged => "converged",
+            Verdict::Will(_) => "will",
+            Verdict::May(_) => "may",
+            Verdict::Unknown { .. } => "unknown",
+        }
+    }
+
+    const V4: &str = "### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in comment=6d617267";
+    const V6: &str = "### tuple ### allow tcp 22 ::/0 any ::/0 in comment=6d617267";
+    const SQL: &str = "### tuple ### allow tcp 3306 0.0.0.0/0 any 10.1.0.0/16 in comment=6d617267";
+    const ONE: &str = "### tuple ### allow tcp 3306 0.0.0.0/0 any 10.1.0.7 in comment=6d617267";
+    const THEIRS: &str = "### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 OpenSSH - in";
+
+    #[test]
+    fn cases() {
+        let ssh = UfwRule::allow(22).from_any();
+        for (lines, expected) in [
+            (vec![V4], "converged"),
+            (vec!["IPV6=yes", V4, V6], "converged"),
+            (vec!["IPV6=yes", V4], "will"),
+            (vec!["IPV6=no", V6], "will"),
+            (vec![THEIRS], "will"),
+            (vec![], "will"),
+        ] {
+            assert_eq!(outcome(&ssh, &lines), expected, "{lines:?}");
+        }
+        let sql = |peer: &str| UfwRule::allow(3306).from(peer);
+        assert_eq!(outcome(&sql("10.1.2.3/16"), &[SQL]), "converged");
+        assert_eq!(outcome(&sql("10.1.0.7"), &[ONE]), "converged");
+        assert_eq!(outcome(&sql("10.1.0.7/32"), &[ONE]), "converged");
+        assert_eq!(outcome(&sql("10.1.0.7"), &[SQL]), "will");
+        assert_eq!(outcome(&sql("(address of http1)"), &[SQL]), "unknown");
+    }
+
+    #[test]
+    fn names_are_normal() {
+        assert_eq!(UfwRule::allow(22).id(), "22/tcp from any");
+        assert_eq!(UfwRule::allow(22).from("10.1.2.3/16").id(), "22/tcp from 10.1.0.0/16");
+        assert_eq!(UfwRule::allow(22).from("10.1.2.3/32").id(), "22/tcp from 10.1.2.3");
+    }
+
+    #[test]
+    fn junk_is_an_error() {
+        for line in [
+            "junk",
+            "### tuple ### deny tcp 22 0.0.0.0/0 any 0.0.0.0/0 in comment=6d617267",
+            "### tuple ### allow tcp ssh 0.0.0.0/0 any 0.0.0.0/0 in comment=6d617267",
+            "### tuple ### allow tcp 22 0.0.0.0/0 any nowhere in comment=6d617267",
+        ] {
+            let rule = UfwRule::allow(22);
+            assert!(UfwRule::read(&[&rule], &[line.to_owned()]).is_err(), "{line}");
+        }
     }
 }
