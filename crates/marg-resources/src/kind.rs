@@ -56,6 +56,11 @@ pub struct Before {
 }
 
 impl Before {
+    /// Whether packages are installed before: they bring files that nobody has asked for.
+    pub fn brings_files(&self) -> bool {
+        self.fresh || self.changed.iter().any(|name| name.starts_with("package "))
+    }
+
     /// Whether any of these resources (`kind id`) changes before.
     pub fn any_changed<'a>(&self, watched: impl IntoIterator<Item = &'a String>) -> bool {
         watched.into_iter().any(|name| self.changed.contains(name))

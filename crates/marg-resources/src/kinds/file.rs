@@ -220,16 +220,20 @@ done"
         FileSeen::Missing
     }
 
-    fn diff(&self, seen: &FileSeen, _before: &Before) -> Verdict {
+    fn diff(&self, seen: &FileSeen, before: &Before) -> Verdict {
         if self.content.is_none() {
+            let remove = |summary: &str| Change {
+                action: Action::Delete,
+                summary: summary.to_owned(),
+                diff: None,
+                work: self.remove(),
+            };
             return match seen {
+                FileSeen::Missing if before.brings_files() => {
+                    Verdict::May(remove("remove, if a package brings it"))
+                }
                 FileSeen::Missing => Verdict::Converged,
-                _ => Verdict::Will(Change {
-                    action: Action::Delete,
-                    summary: "remove".to_owned(),
-                    diff: None,
-                    work: self.remove(),
-                }),
+                _ => Verdict::Will(remove("remove")),
             };
         }
         match seen {

@@ -47,6 +47,10 @@ impl Link {
     }
 
     fn change(&self, action: Action, summary: String) -> Verdict {
+        Verdict::Will(self.work(action, summary))
+    }
+
+    fn work(&self, action: Action, summary: String) -> Change {
         let path = quote(&self.path);
         let (stage, commit) = match &self.target {
             Some(target) => {
@@ -56,7 +60,7 @@ impl Link {
         };
         let validator = self.validator.clone();
         let work = Work::Place(Place { validator, stage: stage.into(), commit });
-        Verdict::Will(Change { action, summary, diff: None, work })
+        Change { action, summary, diff: None, work }
     }
 }
 
@@ -100,8 +104,11 @@ impl Kind for Link {
         LinkSeen::Missing
     }
 
-    fn diff(&self, seen: &LinkSeen, _before: &Before) -> Verdict {
+    fn diff(&self, seen: &LinkSeen, before: &Before) -> Verdict {
         match (&self.target, seen) {
+            (None, LinkSeen::Missing) if before.brings_files() => {
+                Verdict::May(self.work(Action::Delete, "remove, if a package brings it".to_owned()))
+            }
             (None, LinkSeen::Missing) => Verdict::Converged,
             (None, _) => self.change(Action::Delete, "remove".to_owned()),
             (Some(target), LinkSeen::Present(old)) if target == old => Verdict::Converged,
@@ -162,6 +169,14 @@ mod tests {
         }
         assert_eq!(summary(&Link::absent(SITE), &[]), None);
         assert_eq!(summary(&Link::absent(SITE), &line("l", "x")).as_deref(), Some("remove"));
+    }
+
+    #[test]
+    fn what_a_package_may_bring_is_removed_in_the_same_run() {
+        let mut before = Before::default();
+        before.changed.insert("package nginx".to_owned());
+        let verdict = Link::absent(SITE).diff(&LinkSeen::Missing, &before);
+        assert!(matches!(verdict, Verdict::May(_)), "{verdict:?}");
     }
 
     #[test]
