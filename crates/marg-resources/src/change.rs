@@ -114,9 +114,23 @@ pub struct Place {
     pub stage: Shell,
     /// Commands that move it from there to its place.
     pub commit: String,
+    /// Condition, asked when the step runs, without which nothing changes and nothing is owed:
+    /// for what may not be there. `None`: it is a change.
+    pub guard: Option<String>,
 }
 
 impl Place {
+    /// Takes a path away, if it is there.
+    pub fn removal(path: &str, validator: Option<Validator>) -> Place {
+        let path = quote(path);
+        Place {
+            validator,
+            stage: format!("stage_absent {path}").into(),
+            commit: format!("rm -f -- {path}"),
+            guard: Some(format!("[ -e {path} ] || [ -L {path} ]")),
+        }
+    }
+
     /// All of it as one script: stage, check, put in place. `accepted` holds commands that run
     /// once the check has passed, before anything goes live.
     pub fn script(&self, accepted: &str) -> Shell {

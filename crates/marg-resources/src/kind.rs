@@ -49,6 +49,8 @@ pub trait Kind: Clone + Debug {
 pub struct Before {
     /// What services owe because of changes in this plan.
     pub owed: BTreeMap<String, OwedAction>,
+    /// What services will owe only if something that may change does.
+    pub may_owe: BTreeMap<String, OwedAction>,
     /// `kind id` of resources that will, may or might change.
     pub changed: BTreeSet<String>,
     /// Whether the host does not exist yet.
@@ -56,6 +58,19 @@ pub struct Before {
 }
 
 impl Before {
+    /// Remembers what a change obliges services to; `surely` when it will happen.
+    pub(crate) fn remember(&mut self, notices: &[Notice], surely: bool) {
+        let ledger = if surely {
+            &mut self.owed
+        } else {
+            &mut self.may_owe
+        };
+        for notice in notices {
+            let owed = ledger.entry(notice.unit.clone()).or_insert(notice.action);
+            *owed = (*owed).max(notice.action);
+        }
+    }
+
     /// Whether packages are installed before: they bring files that nobody has asked for.
     pub fn brings_files(&self) -> bool {
         self.fresh || self.changed.iter().any(|name| name.starts_with("package "))

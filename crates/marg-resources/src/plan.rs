@@ -121,15 +121,7 @@ fn decide(
             Verdict::Unknown { until, change } => (Status::Unknown(until), change),
         };
         before.changed.insert(resource.name());
-        if status != Status::May {
-            for notice in &resource.notices {
-                let owed = before
-                    .owed
-                    .entry(notice.unit.clone())
-                    .or_insert(notice.action);
-                *owed = (*owed).max(notice.action);
-            }
-        }
+        before.remember(&resource.notices, status != Status::May);
         steps.add(resource, &change);
         changes.push(PlannedChange {
             resource: resource.name(),
@@ -155,7 +147,7 @@ struct Steps {
 
 enum OpenStep {
     Install(Vec<String>, Shell),
-    Place(Vec<(String, Place)>, Shell),
+    Place(Vec<(String, Place, Shell)>),
     Guarded(Vec<(String, Guarded)>, Shell),
 }
 
@@ -186,15 +178,14 @@ impl Steps {
     }
 
     fn place(&mut self, name: String, place: &Place, owes: Shell) {
-        let fits = matches!(&self.open, Some(OpenStep::Place(places, _))
-            if places.iter().all(|(_, other)| other.validator == place.validator));
+        let fits = matches!(&self.open, Some(OpenStep::Place(places))
+            if places.iter().all(|(_, other, _)| other.validator == place.validator));
         if !fits {
             self.close();
-            self.open = Some(OpenStep::Place(Vec::new(), Shell::default()));
+            self.open = Some(OpenStep::Place(Vec::new()));
         }
-        if let Some(OpenStep::Place(places, before)) = &mut self.open {
-            places.push((name, place.clone()));
-            *before = std::mem::take(before).then(owes);
+        if let Some(OpenStep::Place(places)) = &mut self.open {
+            places.push((name, place.clone(), owes));
         }
     }
 
@@ -216,12 +207,12 @@ impl Steps {
                 let body = owes.text(format!("apt_install {}", quote_all(&packages)));
                 self.push(install_name(&packages), body, INSTALL_DEADLINE, false);
             }
-            Some(OpenStep::Place(places, owes)) => {
-                let name = place_name(&places);
-                self.push(name, place_body(&places, owes), DEADLINE, false);
+            Some(OpenStep::Place(places)) => {
+                let name = place_name(places.iter().map(|(name, ..)| name));
+                self.push(name, place_body(places), DEADLINE, false);
             }
             Some(OpenStep::Guarded(all, owes)) => {
-                let name = place_name(&all);
+                let name = place_name(all.iter().map(|(name, _)| name));
                 self.push(name, owes.then(guarded_body(&all)), DEADLINE, true);
             }
         }
@@ -260,29 +251,35 @@ fn install_name(packages: &[String]) -> String {
     }
 }
 
-fn place_name<T>(places: &[(String, T)]) -> String {
-    match places {
-        [(name, _)] => format!("write {name}"),
-        [(name, _), rest @ ..] => format!("write {name} and {} more", rest.len()),
-        [] => String::new(),
+fn place_name<'a>(mut names: impl ExactSizeIterator<Item = &'a String>) -> String {
+    match (names.next(), names.len()) {
+        (Some(name), 0) => format!("write {name}"),
+        (Some(name), more) => format!("write {name} and {more} more"),
+        (None, _) => String::new(),
     }
 }
 
 /// Stage all, check all, and only then put all in place.
-fn place_body(places: &[(String, Place)], owes: Shell) -> Shell {
+fn place_body(places: Vec<(String, Place, Shell)>) -> Shell {
     let mut body = Shell::new("rm -rf \"$STAGE\"\nmkdir -p \"$STAGE\"\n");
-    for (_, place) in places {
+    for (_, place, _) in &places {
         body = body.then(place.stage.clone()).text("\n");
     }
     if let Some(validator) = places
         .first()
-        .and_then(|(_, place)| place.validator.as_ref())
+        .and_then(|(_, place, _)| place.validator.as_ref())
     {
         body = body.text(format!("validate {}\n", quote(&validator.command)));
     }
     // Owed only now: a refused file changes nothing and obliges nobody.
-    body = body.then(owes);
-    for (_, place) in places {
+    for (_, place, owes) in places {
+        body = match &place.guard {
+            Some(guard) => body
+                .text(format!("if {guard}; then :\n"))
+                .then(owes)
+                .text("fi\n"),
+            None => body.then(owes),
+        };
         body = body.text(format!("{}\n", place.commit));
     }
     body

@@ -30,6 +30,16 @@ owe() {
 # paid UNIT: what UNIT owed has been done.
 paid() { rm -f -- "$OWED/$1.reload" "$OWED/$1.restart"; }
 
+# settle UNIT: does what UNIT owes, if it owes anything.
+settle() {
+  if [ -e "$OWED/$1.restart" ]; then
+    systemctl restart "$1"
+  elif [ -e "$OWED/$1.reload" ]; then
+    systemctl reload-or-restart "$1"
+  fi
+  paid "$1"
+}
+
 # stage_file PATH MODE OWNER GROUP: the content, base64, on standard input.
 stage_file() {
   mkdir -p -- "$STAGE${1%/*}"
@@ -82,18 +92,29 @@ block_write() {
 }
 
 # validate COMMAND: runs it in a mount namespace in which the staged files already stand in
-# their places below /etc; the host itself still sees the old ones.
+# their places below /etc; the host itself still sees the old ones. Where overlays cannot be
+# stacked any higher (a machine in a container), a copy of /etc serves.
 validate() {
   [ -d "$STAGE/etc" ] || return 0
   chmod 0755 "$STAGE" "$STAGE/etc"
-  STAGE=$STAGE unshare --mount sh -c '
-    mount -t overlay marg-check -o "lowerdir=$STAGE/etc:/etc" /etc || exit 71
+  STAGE=$STAGE unshare --mount sh -ec '
+    if ! mount -t overlay marg-check -o "lowerdir=$STAGE/etc:/etc" /etc 2>/dev/null; then
+      rm -rf "$STAGE.copy"
+      cp -a /etc "$STAGE.copy"
+      cd "$STAGE/etc"
+      find . -type c -exec rm -f -- "$STAGE.copy/{}" \;
+      find . ! -type d ! -type c -exec cp -aT --remove-destination -- {} "$STAGE.copy/{}" \;
+      mount --bind "$STAGE.copy" /etc
+      cd /
+    fi
     eval "$1"' validate "$1" || {
     status=$?
+    rm -rf "$STAGE.copy"
     echo "refused by: $1"
     echo "nothing was put in place; the running service keeps its old configuration"
     return "$status"
   }
+  rm -rf "$STAGE.copy"
 }
 
 # apt_ready: a package manager that was interrupted is brought in order first.

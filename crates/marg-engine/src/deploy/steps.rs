@@ -54,7 +54,7 @@ pub fn build(app: &App, release: &Release) -> Vec<Step> {
     }
     let unpack = format!(
         "rm -rf {work}\n\
-         install -d -o {user} -g {user} -m 0750 {work}\n\
+         install -d -o {user} -g {user} -m 0755 {work}\n\
          tar -xzf {source} -C {work} --no-same-owner\n\
          rm -rf {work}/storage {work}/.env\n\
          ln -s {shared}/storage {work}/storage\n\
@@ -65,7 +65,7 @@ pub fn build(app: &App, release: &Release) -> Vec<Step> {
     );
     let compose = format!(
         "cd {work}\n\
-         runuser -u {user} -- env HOME={root}/shared COMPOSER_HOME={root}/shared/.composer \
+         runuser -u {user} -- env HOME={root}/home COMPOSER_HOME={root}/shared/.composer \
          sh -e <<'MARG_BUILD'\n{commands}MARG_BUILD\n",
         root = quote(&app.root()),
     );
@@ -128,8 +128,9 @@ fn caches(app: &App, id: &str) -> String {
 /// One artisan command as the application's user.
 fn artisan(app: &App, folder: &str, command: &str) -> String {
     format!(
-        "cd {folder} && runuser -u {user} -- env HOME={folder} sh -c {inner}\n",
+        "cd {folder} && runuser -u {user} -- env HOME={home} sh -c {inner}\n",
         folder = quote(folder),
+        home = quote(&format!("{}/home", app.root())),
         user = quote(&app.slug()),
         inner = quote(&format!(
             "umask 077; exec php artisan {command} --no-interaction --no-ansi"

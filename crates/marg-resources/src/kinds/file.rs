@@ -112,7 +112,7 @@ impl File {
     }
 
     fn place(&self, stage: Shell, commit: String) -> Work {
-        Work::Place(Place { validator: self.validator.clone(), stage, commit })
+        Work::Place(Place { validator: self.validator.clone(), stage, commit, guard: None })
     }
 
     fn write(&self) -> Work {
@@ -132,8 +132,7 @@ impl File {
     }
 
     fn remove(&self) -> Work {
-        let path = quote(&self.path);
-        self.place(Shell::new(format!("stage_absent {path}")), format!("rm -f -- {path}"))
+        Work::Place(Place::removal(&self.path, self.validator.clone()))
     }
 
     fn change(&self, action: Action, summary: String, old: Option<String>, differs: bool) -> Verdict {

@@ -51,15 +51,17 @@ impl Link {
     }
 
     fn work(&self, action: Action, summary: String) -> Change {
-        let path = quote(&self.path);
-        let (stage, commit) = match &self.target {
-            Some(target) => {
-                (format!("stage_link {path} {}", quote(target)), format!("land {path}"))
-            }
-            None => (format!("stage_absent {path}"), format!("rm -f -- {path}")),
-        };
         let validator = self.validator.clone();
-        let work = Work::Place(Place { validator, stage: stage.into(), commit });
+        let place = match &self.target {
+            Some(target) => Place {
+                validator,
+                stage: format!("stage_link {} {}", quote(&self.path), quote(target)).into(),
+                commit: format!("land {}", quote(&self.path)),
+                guard: None,
+            },
+            None => Place::removal(&self.path, validator),
+        };
+        let work = Work::Place(place);
         Change { action, summary, diff: None, work }
     }
 }

@@ -53,27 +53,29 @@ impl Service {
             words.push("start");
             // A unit that gave up restarting would refuse to start.
             commands.push(format!("systemctl reset-failed {unit} 2>/dev/null || :"));
-            commands.push(format!("systemctl start {unit}"));
+            commands.push(format!("systemctl start {unit}\npaid {unit}"));
         } else if let Some(action) = owed {
             words.push(action.word());
-            commands.push(match action {
-                OwedAction::Reload => format!("systemctl reload-or-restart {unit}"),
-                OwedAction::Restart => format!("systemctl restart {unit}"),
-            });
+            commands.push(format!("settle {unit}"));
         } else if seen.stale {
             words.push("read its unit file again");
         }
-        if words.is_empty() {
-            return Verdict::Converged;
-        }
         let since = if seen.owed.is_some() { " (owed by an earlier run)" } else { "" };
-        commands.push(format!("paid {unit}"));
-        Verdict::Will(Change {
+        let change = |summary: String, commands: Vec<String>| Change {
             action: Action::Run,
-            summary: format!("{}{since}", words.join(", ")),
+            summary,
             diff: None,
             work: Work::Script(commands.join("\n").into()),
-        })
+        };
+        match (words.is_empty(), before.may_owe.get(&self.unit)) {
+            (false, _) => Verdict::Will(change(format!("{}{since}", words.join(", ")), commands)),
+            (true, Some(action)) => {
+                commands.push(format!("settle {unit}"));
+                let summary = format!("{}, if something before changes", action.word());
+                Verdict::May(change(summary, commands))
+            }
+            (true, None) => Verdict::Converged,
+        }
     }
 
     fn stop(&self, seen: &ServiceSeen) -> Verdict {
