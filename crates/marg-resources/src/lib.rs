@@ -14,6 +14,8 @@ pub mod role;
 pub mod script;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod validator_tests;
 
 pub use answer::{Answer, Facts, Misread};
 pub use change::{

@@ -102,6 +102,7 @@ validate() {
       rm -rf "$STAGE.copy"
       cp -a /etc "$STAGE.copy"
       cd "$STAGE/etc"
+      find . -type d -exec mkdir -p -- "$STAGE.copy/{}" \;
       find . -type c -exec rm -f -- "$STAGE.copy/{}" \;
       find . ! -type d ! -type c -exec cp -aT --remove-destination -- {} "$STAGE.copy/{}" \;
       mount --bind "$STAGE.copy" /etc

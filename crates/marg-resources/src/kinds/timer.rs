@@ -1,79 +1,430 @@
-//! `timer`.
+//! `timer`: a command that systemd runs by the calendar.
 
+use super::backed::{self, Backed};
 use crate::answer::Misread;
-use crate::change::{Verdict};
+use crate::change::{Action, Change, Verdict, Work};
 use crate::kind::{Before, Kind};
+use crate::kinds::File;
+use crate::kinds::file::FileSeen;
+use crate::quote::{quote, quote_all};
 
-/// See the module.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(dead_code)]
+/// A pair of units, `NAME.service` and `NAME.timer`, in `/etc/systemd/system`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timer {
-    pub(crate) name: String,
-    pub(crate) present: bool,
-    pub(crate) calendar: String,
-    pub(crate) command: String,
-    pub(crate) user: String,
-    pub(crate) directory: Option<String>,
-    pub(crate) requires: Option<String>,
+    name: String,
+    present: bool,
+    calendar: String,
+    command: String,
+    user: String,
+    directory: Option<String>,
+    requires: Option<String>,
+}
+
+/// What a host says of a timer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimerSeen {
+    files: Vec<FileSeen>,
+    /// Whether it waits for its time.
+    active: bool,
+    /// Whether it starts at boot.
+    enabled: bool,
+    /// Whether its files changed since systemd read them.
+    stale: bool,
 }
 
 impl Timer {
-    #[allow(missing_docs)]
+    /// A timer; give it [`Timer::calendar`] and [`Timer::command`].
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), present: true, calendar: String::new(), command: String::new(), user: "root".to_owned(), directory: None, requires: None }
+        Self {
+            name: name.into(),
+            present: true,
+            calendar: "daily".to_owned(),
+            command: ":".to_owned(),
+            user: "root".to_owned(),
+            directory: None,
+            requires: None,
+        }
     }
-    #[allow(missing_docs)]
+
+    /// Neither the timer nor its service exists. A run that is under way goes on to its end.
     #[must_use]
     pub fn absent(name: impl Into<String>) -> Self {
-        Self { present: false, ..Self::new(name) }
+        Self {
+            present: false,
+            ..Self::new(name)
+        }
     }
-    #[allow(missing_docs)]
+
+    /// When it runs, as systemd writes it: `*-*-* *:*:00` is every minute.
     #[must_use]
     pub fn calendar(mut self, calendar: impl Into<String>) -> Self {
-        self.calendar = calendar.into(); self
+        self.calendar = calendar.into();
+        self
     }
-    #[allow(missing_docs)]
+
+    /// A line of shell.
     #[must_use]
     pub fn command(mut self, command: impl Into<String>) -> Self {
-        self.command = command.into(); self
+        self.command = command.into();
+        self
     }
-    #[allow(missing_docs)]
+
+    /// Who runs it; root unless told otherwise.
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.user = user.into(); self
+        self.user = user.into();
+        self
     }
-    #[allow(missing_docs)]
+
+    /// Working directory. With [`Timer::requires`] it need not exist yet.
     #[must_use]
     pub fn directory(mut self, path: impl Into<String>) -> Self {
-        self.directory = Some(path.into()); self
+        self.directory = Some(path.into());
+        self
     }
-    #[allow(missing_docs)]
+
+    /// As long as this path does not exist nothing is run, and that is no failure.
     #[must_use]
     pub fn requires(mut self, path: impl Into<String>) -> Self {
-        self.requires = Some(path.into()); self
+        self.requires = Some(path.into());
+        self
+    }
+
+    fn service(&self) -> String {
+        let mut unit = format!("[Unit]\nDescription=marg: {}\n", plain(&self.name));
+        if let Some(path) = &self.requires {
+            unit.push_str(&format!("ConditionPathExists={}\n", plain(path)));
+        }
+        unit.push_str(&format!(
+            "\n[Service]\nType=oneshot\nUser={}\n",
+            plain(&self.user)
+        ));
+        if let Some(path) = &self.directory {
+            unit.push_str(&format!("WorkingDirectory={}\n", plain(path)));
+        }
+        unit.push_str(&format!(
+            "ExecStart=/bin/sh -c {}\n",
+            argument(&self.command)
+        ));
+        unit
+    }
+
+    fn timer(&self) -> String {
+        format!(
+            "[Unit]\nDescription=marg: {}\n\n\
+             [Timer]\nOnCalendar={}\nAccuracySec=1s\n\n\
+             [Install]\nWantedBy=timers.target\n",
+            plain(&self.name),
+            plain(&self.calendar)
+        )
+    }
+
+    fn path(&self, suffix: &str) -> String {
+        format!("/etc/systemd/system/{}.{suffix}", self.name)
+    }
+
+    fn unit(&self, suffix: &str) -> String {
+        format!("{}.{suffix}", self.name)
+    }
+
+    fn remove(&self, files: backed::FilesChange) -> Verdict {
+        let Some(action) = files.action else {
+            return Verdict::Converged;
+        };
+        let timer = quote(&self.unit("timer"));
+        // The files go last: while one of them is there, a run that was cut off is repeated.
+        let script = crate::script::Shell::new(format!(
+            "if systemctl cat {timer} >/dev/null 2>&1; then systemctl -q disable --now {timer}; fi\n"
+        ))
+        .then(files.script)
+        .text("systemctl daemon-reload");
+        let summary = files.reasons.join(", ");
+        Verdict::Will(Change {
+            action,
+            summary,
+            diff: None,
+            work: Work::Script(script),
+        })
+    }
+}
+
+/// A value of a unit file: only `%` means something in it.
+fn plain(value: &str) -> String {
+    value.replace('\n', " ").replace('%', "%%")
+}
+
+/// One argument of a command in a unit file. systemd would expand `$` and `%` itself.
+fn argument(value: &str) -> String {
+    let escaped = value
+        .replace('\\', r"\\")
+        .replace('"', "\\\"")
+        .replace('%', "%%")
+        .replace('$', "$$")
+        .replace('\n', "\\n");
+    format!("\"{escaped}\"")
+}
+
+impl Backed for Timer {
+    fn files(&self) -> Vec<File> {
+        if !self.present {
+            return vec![
+                File::absent(self.path("timer")),
+                File::absent(self.path("service")),
+            ];
+        }
+        vec![
+            File::new(self.path("service"), self.service()),
+            File::new(self.path("timer"), self.timer()),
+        ]
     }
 }
 
 impl Kind for Timer {
     const NAME: &'static str = "timer";
-    type Seen = ();
+    type Seen = TimerSeen;
 
     fn id(&self) -> String {
         self.name.clone()
     }
 
-    fn probe(_all: &[&Self]) -> String {
-        String::new()
+    fn probe(all: &[&Self]) -> String {
+        let units: Vec<String> = all
+            .iter()
+            .filter(|timer| timer.present)
+            .flat_map(|timer| [timer.unit("timer"), timer.unit("service")])
+            .collect();
+        if units.is_empty() {
+            return backed::probe(all);
+        }
+        // One block per unit, in order, also for units that do not exist.
+        format!(
+            "{}\nmarg_units=$(systemctl show -p ActiveState -p UnitFileState -p NeedDaemonReload \
+             -- {}) && printf '%s\\n' \"$marg_units\" | while IFS= read -r line; do \
+             echo \"unit $line\"; done",
+            backed::probe(all),
+            quote_all(&units)
+        )
     }
 
-    fn read(_all: &[&Self], _lines: &[String]) -> Result<Vec<()>, Misread> {
-        Err(Self::misread("this kind cannot be read yet"))
+    fn read(all: &[&Self], lines: &[String]) -> Result<Vec<TimerSeen>, Misread> {
+        let (units, files): (Vec<&String>, Vec<&String>) =
+            lines.iter().partition(|line| line.starts_with("unit "));
+        let files: Vec<String> = files.into_iter().cloned().collect();
+        let mut blocks = blocks(&units)?.into_iter();
+        let mut block = || {
+            blocks
+                .next()
+                .ok_or_else(|| Self::misread("a unit is missing"))
+        };
+        let mut seen = Vec::new();
+        for (timer, (files, _)) in all.iter().zip(backed::read(all, &files)?) {
+            let (mut unit, mut service) = (Block::default(), Block::default());
+            if timer.present {
+                (unit, service) = (block()?, block()?);
+            }
+            seen.push(TimerSeen {
+                files,
+                active: unit.active,
+                enabled: unit.enabled,
+                stale: unit.stale || service.stale,
+            });
+        }
+        if blocks.next().is_some() {
+            return Err(Self::misread("a unit too many"));
+        }
+        Ok(seen)
     }
 
-    fn fresh(&self) {}
+    fn fresh(&self) -> TimerSeen {
+        let files = backed::missing(&self.files());
+        TimerSeen {
+            files,
+            active: false,
+            enabled: false,
+            stale: false,
+        }
+    }
 
-    fn diff(&self, _seen: &(), _before: &Before) -> Verdict {
-        Verdict::Converged
+    fn diff(&self, seen: &TimerSeen, _before: &Before) -> Verdict {
+        let files = backed::diff(&self.files(), &seen.files, "");
+        if !self.present {
+            return self.remove(files);
+        }
+        let mut reasons = files.reasons;
+        if seen.stale {
+            reasons.push("read its units again".to_owned());
+        }
+        if !seen.enabled {
+            reasons.push("enable".to_owned());
+        }
+        if !seen.active {
+            reasons.push("start".to_owned());
+        }
+        if reasons.is_empty() {
+            return Verdict::Converged;
+        }
+        let timer = quote(&self.unit("timer"));
+        let script = files.script.text(format!(
+            "systemctl daemon-reload\nsystemctl -q enable {timer}\nsystemctl restart {timer}"
+        ));
+        Verdict::Will(Change {
+            action: files.action.unwrap_or(Action::Run),
+            summary: reasons.join(", "),
+            diff: files.diff,
+            work: Work::Script(script),
+        })
+    }
+}
+
+#[derive(Default)]
+struct Block {
+    active: bool,
+    enabled: bool,
+    stale: bool,
+}
+
+fn blocks(lines: &[&String]) -> Result<Vec<Block>, Misread> {
+    let mut blocks = Vec::new();
+    let mut begins = true;
+    for line in lines {
+        let text = &line["unit ".len()..];
+        if text.is_empty() {
+            begins = true;
+            continue;
+        }
+        if std::mem::take(&mut begins) {
+            blocks.push(Block::default());
+        }
+        let misread = || Timer::misread(*line);
+        let (key, value) = text.split_once('=').ok_or_else(misread)?;
+        let block = blocks.last_mut().ok_or_else(misread)?;
+        match key {
+            "ActiveState" => block.active = value == "active",
+            "UnitFileState" => block.enabled = value == "enabled",
+            "NeedDaemonReload" => block.stale = value == "yes",
+            _ => return Err(misread()),
+        }
+    }
+    Ok(blocks)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::kind::Resource;
+    use crate::testing::Host;
+
+    fn answer(files: &str, timer: &str, service: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        for suffix in ["service", "timer"] {
+            let path = format!("/etc/systemd/system/flow.{suffix}");
+            lines.push(format!("s 644 root root regular file|{path}"));
+            lines.push(format!("{files} {path}"));
+        }
+        let block = |words: &str| {
+            let words: Vec<&str> = words.split(' ').collect();
+            format!(
+                "unit ActiveState={}\nunit UnitFileState={}\nunit NeedDaemonReload={}",
+                words[0], words[1], words[2]
+            )
+        };
+        let units = format!("{}\nunit \n{}", block(timer), block(service));
+        lines.extend(units.lines().map(str::to_owned));
+        lines
+    }
+
+    fn summary(desired: &Timer, lines: &[String]) -> Option<String> {
+        let seen = Timer::read(&[desired], lines).unwrap();
+        match desired.diff(&seen[0], &Before::default()) {
+            Verdict::Will(change) => Some(change.summary),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn cases() {
+        let flow = Timer::new("flow");
+        let (up, idle) = ("active enabled no", "inactive static no");
+        for (files, timer, service, expected) in [
+            ("ok", up, idle, None),
+            ("ok", up, "activating static no", None),
+            (
+                "ok",
+                up,
+                "inactive static yes",
+                Some("read its units again"),
+            ),
+            ("ok", "inactive enabled no", idle, Some("start")),
+            ("ok", "active disabled no", idle, Some("enable")),
+            ("differs", up, idle, Some("content")),
+        ] {
+            let lines = answer(files, timer, service);
+            assert_eq!(summary(&flow, &lines).as_deref(), expected, "{lines:?}");
+        }
+        let absent = Timer::absent("flow");
+        assert_eq!(summary(&absent, &[]), None);
+        let there: Vec<String> = answer("differs", up, idle).into_iter().take(4).collect();
+        assert_eq!(summary(&absent, &there).as_deref(), Some("remove"));
+    }
+
+    #[test]
+    fn junk_is_an_error() {
+        let flow = Timer::new("flow");
+        let good = answer("ok", "active enabled no", "inactive static no");
+        let short = good[..7].to_vec();
+        for line in ["junk", "unit Other=1", "own 0 x y"] {
+            let lines = [good.clone(), vec![line.to_owned()]].concat();
+            let refused = Timer::read(&[&flow], &lines).is_err();
+            assert!(refused || line.starts_with("own"), "{line}");
+        }
+        assert!(Timer::read(&[&flow], &short).is_err());
+    }
+
+    #[test]
+    fn commands_survive_systemds_own_syntax() {
+        assert_eq!(
+            argument(r#"a "b" $c 100% \n"#),
+            r#""a \"b\" $$c 100%% \\n""#
+        );
+    }
+
+    #[test]
+    fn a_real_timer_runs_its_command_as_written() {
+        let Some(host) = Host::named("MARG_TRY_HOST") else {
+            return;
+        };
+        host.run("rm -f /srv/try-out /srv/try-go");
+        let command = r#"printf '%s|' "$0" "a\b" '100%' "it's" "$HOME" > /srv/try-out"#;
+        let timer = Timer::new("margtry")
+            .calendar("*-*-* *:*:*")
+            .command(command);
+        let wanted = [Resource::from(
+            timer.directory("/srv/gone").requires("/srv/try-go"),
+        )];
+        assert_eq!(host.converge(&wanted), ["create, enable, start"]);
+        host.run("systemctl start margtry.service");
+        assert_eq!(
+            host.run("systemctl is-failed margtry.service"),
+            "inactive\n"
+        );
+        let moved = Timer::new("margtry")
+            .calendar("*-*-* *:*:*")
+            .command(command);
+        let moved = [Resource::from(
+            moved.directory("/srv").requires("/srv/try-go"),
+        )];
+        assert_eq!(host.converge(&moved), ["content"]);
+        host.run("touch /srv/try-go; systemctl start margtry.service");
+        assert_eq!(
+            host.run("cat /srv/try-out"),
+            r"/bin/sh|a\b|100%|it's|/root|"
+        );
+        assert_eq!(
+            host.converge(&[Timer::absent("margtry").into()]),
+            ["remove"]
+        );
+        assert_eq!(host.run("systemctl is-active margtry.timer"), "inactive\n");
     }
 }
