@@ -27,6 +27,7 @@ mod limits;
 mod machines;
 mod mirror;
 mod paths;
+mod resume;
 mod serve;
 mod store;
 mod up;

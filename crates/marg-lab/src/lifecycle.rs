@@ -182,43 +182,6 @@ pub(crate) async fn rewire(cloud: Arc<Cloud>, action: Option<u64>) {
     });
 }
 
-/// Takes up what an earlier daemon left: machines that run keep running, work that it had begun
-/// is done or given up.
-pub(crate) async fn resume(cloud: &Arc<Cloud>) -> LabResult<()> {
-    cloud.apply_rules().await?;
-    let (creating, deleting, interrupted) = cloud.store.read(|records| {
-        let creating: Vec<(u64, u64)> = records
-            .actions
-            .iter()
-            .filter(|action| action.status == ActionStatus::InProgress && action.kind == "create")
-            .map(|action| (action.resource_id, action.id))
-            .collect();
-        let deleting: Vec<u64> = records
-            .droplets
-            .iter()
-            .filter(|droplet| droplet.deleting)
-            .map(|droplet| droplet.id)
-            .collect();
-        let interrupted: Vec<(u64, u64)> = records
-            .actions
-            .iter()
-            .filter(|action| action.status == ActionStatus::InProgress && action.kind != "create")
-            .map(|action| (action.resource_id, action.id))
-            .collect();
-        (creating, deleting, interrupted)
-    });
-    for (id, action) in interrupted {
-        finish(cloud, id, action, ActionStatus::Errored, |_| {});
-    }
-    for (id, action) in creating {
-        tokio::spawn(create(Arc::clone(cloud), id, action));
-    }
-    for id in deleting {
-        tokio::spawn(delete(Arc::clone(cloud), id));
-    }
-    Ok(())
-}
-
 /// Notices machines that were switched off from inside, or killed.
 pub(crate) async fn watch(cloud: Arc<Cloud>) {
     loop {
@@ -253,7 +216,8 @@ pub(crate) async fn look_after(cloud: &Cloud, id: u64) {
     }
 }
 
-fn finish(
+/// Ends an action on a droplet, and unlocks the droplet.
+pub(crate) fn finish(
     cloud: &Cloud,
     id: u64,
     action: u64,

@@ -20,6 +20,7 @@ use crate::machines::boot::Nspawn;
 use crate::machines::{cache, cgroup, network};
 use crate::mirror::{self, Mirrors};
 use crate::paths;
+use crate::resume::resume;
 use crate::store::Store;
 
 /// Each machine's systemd takes several; the kernel's default is used up by the 17th.
@@ -65,7 +66,7 @@ pub async fn serve(config: Config) -> LabResult<()> {
         })?;
     let cloud = open_cloud(mirrors)?;
     remove_strangers(&cloud)?;
-    lifecycle::resume(&cloud).await?;
+    resume(&cloud).await?;
     tokio::spawn(lifecycle::watch(Arc::clone(&cloud)));
     let address = listener.local_addr().unwrap_or(config.api);
     endpoint::store(address, &cloud.token)?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::nft::Rules;
-use super::{MachineSpec, Machines, Stop, cgroup, image, network, seed};
+use super::{MachineSpec, Machines, Place, Stop, cgroup, image, network, seed};
 use crate::error::{LabError, LabResult};
 use crate::files;
 use crate::mirror::Mirrors;
@@ -68,6 +68,10 @@ impl Machines for Nspawn {
         files::write_private(&chosen, image::root(image).to_string_lossy().as_bytes())?;
         seed::write(spec, &dir.join("upper"))?;
         network::connect(&spec.place)
+    }
+
+    fn reconnect(&self, place: &Place) -> LabResult<()> {
+        network::reconnect(place)
     }
 
     fn boot(&self, spec: &MachineSpec) -> LabResult<()> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::nft::Rules;
-use super::{MachineSpec, Machines, Stop};
+use super::{MachineSpec, Machines, Place, Stop};
 use crate::error::{LabError, LabResult};
 
 /// Machines in memory.
@@ -67,6 +67,10 @@ impl Machines for FakeMachines {
             }),
             _ => Ok(()),
         }
+    }
+
+    fn reconnect(&self, _place: &Place) -> LabResult<()> {
+        Ok(())
     }
 
     fn boot(&self, spec: &MachineSpec) -> LabResult<()> {

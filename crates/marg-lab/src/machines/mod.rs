@@ -63,6 +63,8 @@ pub(crate) enum Stop {
 pub(crate) trait Machines: Send + Sync {
     /// Prepares disk, first-boot data and network of a machine. May be repeated.
     fn create(&self, spec: &MachineSpec) -> LabResult<()>;
+    /// Joins a running machine to the network again when something cut it off.
+    fn reconnect(&self, place: &Place) -> LabResult<()>;
     /// Starts a machine; one that runs is left alone.
     fn boot(&self, spec: &MachineSpec) -> LabResult<()>;
     /// Stops a machine; one that is off is left alone.

@@ -123,8 +123,23 @@ pub(crate) fn connect(place: &Place) -> LabResult<()> {
         return Ok(());
     }
     disconnect(place.id)?;
-    let (public, private) = (public_link(place.id), private_link(place.id));
     command::run("ip", &["netns", "add", &namespace])?;
+    wire(place, &namespace)
+}
+
+/// Makes the links of a running machine anew when they were lost, in the namespace that it has.
+pub(crate) fn reconnect(place: &Place) -> LabResult<()> {
+    let namespace = paths::machine_namespace(place.id);
+    if is_connected(place.id)? || !paths::namespace_path(&namespace).exists() {
+        return Ok(());
+    }
+    remove_links(place.id)?;
+    wire(place, &namespace)
+}
+
+/// Both links of a machine, with addresses and routes on either side.
+fn wire(place: &Place, namespace: &str) -> LabResult<()> {
+    let (public, private) = (public_link(place.id), private_link(place.id));
     batch(
         Some(ROUTER),
         &[
@@ -134,7 +149,7 @@ pub(crate) fn connect(place: &Place) -> LabResult<()> {
     )?;
     answer_for_everybody(&[&public, &private])?;
     batch(
-        Some(&namespace),
+        Some(namespace),
         &[
             "link set lo up".to_owned(),
             format!("address replace {}/{PUBLIC_PREFIX} dev eth0", place.public),
@@ -189,16 +204,22 @@ fn answer_for_everybody(links: &[&str]) -> LabResult<()> {
 pub(crate) fn disconnect(id: u64) -> LabResult<()> {
     // The links go first and by name: another machine's mounts may keep the namespace itself
     // alive for a while.
-    if paths::namespace_path(ROUTER).exists() {
-        for link in [public_link(id), private_link(id)] {
-            if command::succeeds("ip", &["-n", ROUTER, "link", "show", "dev", &link])? {
-                command::run("ip", &["-n", ROUTER, "link", "del", &link])?;
-            }
-        }
-    }
+    remove_links(id)?;
     let namespace = paths::machine_namespace(id);
     if paths::namespace_path(&namespace).exists() {
         command::run("ip", &["netns", "del", &namespace])?;
+    }
+    Ok(())
+}
+
+fn remove_links(id: u64) -> LabResult<()> {
+    if !paths::namespace_path(ROUTER).exists() {
+        return Ok(());
+    }
+    for link in [public_link(id), private_link(id)] {
+        if command::succeeds("ip", &["-n", ROUTER, "link", "show", "dev", &link])? {
+            command::run("ip", &["-n", ROUTER, "link", "del", &link])?;
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod faults;
 mod firewalls;
 mod network;
 mod requests;
+mod restart;
 mod schema;
 mod specification;
 
