@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -189,11 +190,23 @@ fn who() -> String {
     let user = ["USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok());
-    let user = user.unwrap_or_else(|| "someone".to_owned());
+    let user = user
+        .or_else(account)
+        .unwrap_or_else(|| "someone".to_owned());
     match fs::read_to_string("/proc/sys/kernel/hostname") {
         Ok(machine) => format!("{user}@{}", machine.trim()),
         Err(_) => user,
     }
+}
+
+/// The account's name, for cron jobs and other places without the variables.
+fn account() -> Option<String> {
+    let uid = fs::metadata("/proc/self").ok()?.uid().to_string();
+    let accounts = fs::read_to_string("/etc/passwd").ok()?;
+    let line = accounts
+        .lines()
+        .find(|line| line.split(':').nth(2) == Some(uid.as_str()))?;
+    line.split(':').next().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -28,11 +28,14 @@ impl Engine {
     ) -> Result<Vec<DeployReport>, EngineError> {
         let apps = chosen(blueprint, apps)?;
         let fleet = self.fleet(blueprint).await?;
+        let wanted = apps
+            .into_iter()
+            .map(|app| (app, reference.unwrap_or(&app.reference).to_owned()));
+        let sources = resolve(self, wanted).await?;
         let mut hosts = connect(self, &fleet, &self.lock()).await?;
         let mut reports = Vec::new();
-        for app in apps {
-            let reference = reference.unwrap_or(&app.reference);
-            reports.push(deploy(self, &fleet, &mut hosts, app, reference).await?);
+        for wanted in &sources {
+            reports.push(deploy(self, &fleet, &mut hosts, wanted).await?);
         }
         hosts.close().await;
         Ok(reports)
@@ -127,7 +130,7 @@ pub async fn first_deploys(
         }
     }
     let mut hosts = Hosts { links };
-    let mut reports = Vec::new();
+    let mut wanted = Vec::new();
     for app in lacking {
         let known = look(&mut hosts, app).await?;
         let live = known.values().find_map(|host| {
@@ -135,31 +138,61 @@ pub async fn first_deploys(
             host.releases.iter().find(|release| release.id == live)
         });
         let reference = live.map_or(app.reference.clone(), |release| release.commit.clone());
-        reports.push(deploy(engine, fleet, &mut hosts, app, &reference).await?);
+        wanted.push((app, reference));
+    }
+    let mut reports = Vec::new();
+    for wanted in &resolve(engine, wanted.into_iter()).await? {
+        reports.push(deploy(engine, fleet, &mut hosts, wanted).await?);
     }
     hosts.close().await;
     Ok(reports)
+}
+
+/// An application at the commit that its ref meant when the run began.
+struct Wanted<'a> {
+    app: &'a App,
+    reference: String,
+    source: Source,
+}
+
+/// Resolves all refs before anything is deployed: applications of one repository get one commit,
+/// also when somebody pushes meanwhile.
+async fn resolve<'a>(
+    engine: &Engine,
+    apps: impl Iterator<Item = (&'a App, String)>,
+) -> Result<Vec<Wanted<'a>>, EngineError> {
+    let (base, cache) = (&engine.options().inventory_dir, engine.vault().path("git"));
+    let mut wanted = Vec::new();
+    for (app, reference) in apps {
+        let source = Source::resolve(app, &reference, base, &cache).await;
+        let source = source.map_err(DeployError::from)?;
+        wanted.push(Wanted {
+            app,
+            reference,
+            source,
+        });
+    }
+    Ok(wanted)
 }
 
 async fn deploy(
     engine: &Engine,
     fleet: &Fleet,
     hosts: &mut Hosts,
-    app: &App,
-    reference: &str,
+    Wanted {
+        app,
+        reference,
+        source,
+    }: &Wanted<'_>,
 ) -> Result<DeployReport, EngineError> {
     engine.emit(Event::PhaseStarted {
         name: format!("deploy {}", app.name),
     });
     let began = Instant::now();
-    let (base, cache) = (&engine.options().inventory_dir, engine.vault().path("git"));
-    let source = Source::resolve(app, reference, base, &cache)
-        .await
-        .map_err(DeployError::from)?;
     let release = Release::new(app, &source.commit, reference, &engine.options().who);
     let known = look(hosts, app).await?;
     let mut rollout = Rollout::new(engine, fleet, hosts, app, release, &known);
-    rollout.forward(&source).await?;
+    rollout.forward(source).await?;
     Ok(rollout.report(began))
 }
 
