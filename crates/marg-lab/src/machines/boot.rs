@@ -38,10 +38,10 @@ export SYSTEMD_NSPAWN_API_VFS_WRITABLE=network SYSTEMD_NSPAWN_LOCK=0
 status=133
 while test $status = 133; do
     status=0
-    systemd-nspawn --quiet --boot --register=no --keep-unit --settings=no --console=pipe \
+    systemd-nspawn --quiet --boot --register=no --keep-unit --settings=no --console=read-only \
         --link-journal=no --resolv-conf=off --timezone=off --capability=CAP_NET_ADMIN \
         --machine="marg-m-$id" --hostname="$host" --network-namespace-path="$namespace" \
-        --directory="$dir/root" || status=$?
+        --directory="$dir/root" systemd.show_status=1 || status=$?
 done
 # A machine whose nspawn was killed has lost its console: it ends, too.
 echo 1 > "/sys/fs/cgroup/marg-lab/m-$id/cgroup.kill"
