@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use crate::answer::Misread;
 use crate::change::{Notice, OwedAction, Verdict};
+use crate::kinds::File;
 pub use crate::kinds::{Seen, State};
 
 /// One kind of resource: `package`, `file`, `service`, …
@@ -19,6 +20,12 @@ pub trait Kind: Clone + Debug {
 
     /// What makes it unique among its kind on a host: a path, a name. No spaces where possible.
     fn id(&self) -> String;
+
+    /// Its files. One part of the probe reads the files of all kinds at once; what it says about
+    /// them comes to [`Kind::read`] together with what [`Kind::probe`] printed.
+    fn files(&self) -> Vec<File> {
+        Vec::new()
+    }
 
     /// Writes the part of the probe that reads **all** resources of this kind at once, with as
     /// few processes as possible. It prints lines of its own choosing (free text base64-encoded),

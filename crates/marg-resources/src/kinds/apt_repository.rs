@@ -1,6 +1,6 @@
 //! `apt_repository`: a package source in deb822 form, and package lists that know it.
 
-use super::backed::{self, Backed};
+use super::backed;
 use crate::answer::Misread;
 use crate::change::{Action, Change, Verdict, Work};
 use crate::kind::{Before, Kind};
@@ -66,15 +66,6 @@ impl AptRepository {
     }
 }
 
-impl Backed for AptRepository {
-    fn files(&self) -> Vec<File> {
-        vec![match &self.text {
-            Some(text) => File::new(self.path(), text),
-            None => File::absent(self.path()),
-        }]
-    }
-}
-
 impl Kind for AptRepository {
     const NAME: &'static str = "apt_repository";
     const RANK: u8 = 10;
@@ -84,12 +75,19 @@ impl Kind for AptRepository {
         self.name.clone()
     }
 
+    fn files(&self) -> Vec<File> {
+        vec![match &self.text {
+            Some(text) => File::new(self.path(), text),
+            None => File::absent(self.path()),
+        }]
+    }
+
     fn probe(all: &[&Self]) -> String {
         let owed = all.iter().enumerate().map(|(place, repository)| {
             let path = quote(&format!("{}.reload", repository.debt()));
             format!("if [ -e /var/lib/marg/owed/{path} ]; then echo 'own {place} owed'; fi\n")
         });
-        format!("{}\n{}", backed::probe(all), owed.collect::<String>())
+        owed.collect()
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<AptRepositorySeen>, Misread> {
@@ -128,6 +126,8 @@ impl Kind for AptRepository {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::Resource;
+    use crate::testing::Host;
 
     const PATH: &str = "/etc/apt/sources.list.d/marg-php.sources";
 
@@ -161,5 +161,27 @@ mod tests {
         for line in ["junk", "own 1 owed", "own 0 perhaps", "own x owed"] {
             assert!(AptRepository::read(&[&php], &[line.to_owned()]).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_real_host_keeps_only_a_source_whose_lists_it_gets() {
+        let Some(host) = Host::named("MARG_TRY_HOST") else { return };
+        host.run(
+            "mkdir -p /srv/try-apt /srv/try-sources; : > /srv/try-apt/Packages; cd /etc/apt
+             mv sources.list sources.list.d/*.sources /srv/try-sources/ 2>/dev/null",
+        );
+        let source = |folder: &str| {
+            let text = format!("Types: deb\nURIs: file:{folder}\nSuites: ./\nTrusted: yes\n");
+            [Resource::from(AptRepository::new("try", text))]
+        };
+        assert_eq!(host.converge(&source("/srv/try-apt")), ["create"]);
+        let output = host.apply(&host.plan(&source("/srv/gone")));
+        assert!(output.contains("was taken back"), "{output}");
+        assert!(host.plan(&source("/srv/try-apt")).is_empty(), "the old one is back");
+        assert_eq!(host.converge(&[AptRepository::absent("try").into()]), ["remove"]);
+        host.run(
+            "mv /srv/try-sources/*.sources /etc/apt/sources.list.d/ 2>/dev/null
+             mv /srv/try-sources/* /etc/apt/ 2>/dev/null",
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! What kinds share that consist of files of marg's own and of something that must know them: a
 //! timer and its unit files, a kernel setting and its drop-in.
 //!
-//! Their probe prints what [`File`] prints, and lines that begin with `own` and the place of the
-//! resource among its kind.
+//! Their own part of the probe prints lines that begin with `own` and the place of the resource
+//! among its kind.
 
 use crate::answer::Misread;
 use crate::change::{Action, TextDiff, Verdict, Work};
@@ -10,23 +10,11 @@ use crate::kind::{Before, Kind};
 use crate::kinds::file::{File, FileSeen};
 use crate::script::Shell;
 
-/// A resource that has files.
-pub(super) trait Backed: Kind {
-    /// Its files.
-    fn files(&self) -> Vec<File>;
-}
-
-/// The part of the probe that reads all files of all resources.
-pub(super) fn probe<K: Backed>(all: &[&K]) -> String {
-    let files: Vec<File> = all.iter().flat_map(|resource| resource.files()).collect();
-    File::probe(&files.iter().collect::<Vec<_>>())
-}
-
 /// What was seen of one resource: its files, and what follows `own PLACE ` on its lines.
 pub(super) type Parts<'a> = (Vec<FileSeen>, Vec<&'a str>);
 
 /// Cuts an answer into what belongs to each resource.
-pub(super) fn read<'a, K: Backed>(
+pub(super) fn read<'a, K: Kind>(
     all: &[&K],
     lines: &'a [String],
 ) -> Result<Vec<Parts<'a>>, Misread> {

@@ -164,6 +164,10 @@ impl Kind for File {
         self.path.clone()
     }
 
+    fn files(&self) -> Vec<File> {
+        vec![self.clone()]
+    }
+
     fn probe(all: &[&Self]) -> String {
         let paths = quote_all(all.iter().map(|file| &file.path));
         let sums: String =
@@ -297,7 +301,11 @@ impl PathAnswer<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::kind::Resource;
+    use crate::testing::{Host, names};
 
     fn summary(desired: &File, lines: &[&str]) -> Option<String> {
         let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
@@ -325,6 +333,45 @@ mod tests {
         }
         assert_eq!(summary(&File::absent("/etc/x"), &[]), None);
         assert_eq!(summary(&File::absent("/etc/x"), &[good, "differs /etc/x"]).as_deref(), Some("remove"));
+    }
+
+    /// A file through a real shell: made, found as it should be, changed, taken away.
+    fn round_trip(content: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let host = Host::local(folder.path());
+        let (user, group) = names(folder.path());
+        let path = folder.path().join("a file's $name");
+        let text = path.display().to_string();
+        let open = |content: &str| {
+            let file = File::new(&text, content).mode(0o640);
+            [Resource::from(file.owner(&user, &group))]
+        };
+        let secret = File::secret(&text, Secret::new("other\n")).owner(&user, &group);
+        assert_eq!(host.converge(&open(content)), ["create"]);
+        assert_eq!(std::fs::read_to_string(&path).expect("written"), content);
+        assert_eq!(host.converge(&open(content)), [""; 0]);
+        let planned = host.plan(&open("other\n"));
+        if let Some(diff) = planned.changes.first().and_then(|change| change.diff.as_ref()) {
+            assert_eq!(diff.old.as_deref(), Some(content));
+        }
+        host.converge(&[secret.into()]);
+        assert_eq!(host.converge(&open("other\n")), ["mode 0600 → 0640"]);
+        assert_eq!(host.converge(&[File::absent(&text).into()]), ["remove"]);
+    }
+
+    #[test]
+    fn files_converge_on_a_real_shell() {
+        round_trip("");
+        round_trip("no newline at the end, 'quotes' \"$x\" `id` %s \\n ü");
+        round_trip(&"a line that is longer than one line of base64\n".repeat(200));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn any_content_survives(content in "[^\0]{0,120}") {
+            round_trip(&content);
+        }
     }
 
     #[test]

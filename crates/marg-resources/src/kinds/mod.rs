@@ -39,6 +39,11 @@ macro_rules! kinds {
                 match self { $(State::$kind(_) => <$kind as Kind>::RANK,)* }
             }
 
+            /// Its files, for the one part of the probe that reads files.
+            fn files(&self) -> Vec<File> {
+                match self { $(State::$kind(state) => state.files(),)* }
+            }
+
             /// What a fresh host would say.
             pub fn fresh(&self) -> Seen {
                 match self { $(State::$kind(state) => Seen::$kind(state.fresh()),)* }
@@ -56,11 +61,15 @@ macro_rules! kinds {
         /// The parts of a probe, one per kind that is present: kind and script.
         pub fn probes(states: &[&State]) -> Vec<(&'static str, String)> {
             let mut parts = Vec::new();
+            let files: Vec<File> = states.iter().flat_map(|state| state.files()).collect();
+            if !files.is_empty() {
+                parts.push((File::NAME, File::probe(&files.iter().collect::<Vec<_>>())));
+            }
             $({
                 let all: Vec<&$kind> = states.iter()
                     .filter_map(|s| match s { State::$kind(state) => Some(state), _ => None })
                     .collect();
-                if !all.is_empty() {
+                if !all.is_empty() && <$kind as Kind>::NAME != File::NAME {
                     parts.push((<$kind as Kind>::NAME, <$kind as Kind>::probe(&all)));
                 }
             })*
@@ -78,8 +87,12 @@ macro_rules! kinds {
                     })
                     .unzip();
                 if !all.is_empty() {
-                    let lines = answer.section(<$kind as Kind>::NAME)?;
-                    let seen = <$kind as Kind>::read(&all, lines)?;
+                    let mut lines = answer.section(<$kind as Kind>::NAME)?.to_vec();
+                    let has_files = all.iter().any(|resource| !resource.files().is_empty());
+                    if has_files && <$kind as Kind>::NAME != File::NAME {
+                        lines.extend_from_slice(answer.section(File::NAME)?);
+                    }
+                    let seen = <$kind as Kind>::read(&all, &lines)?;
                     if seen.len() != all.len() {
                         return Err(<$kind as Kind>::misread("an answer for every resource was expected"));
                     }

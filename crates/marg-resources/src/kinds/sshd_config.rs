@@ -1,6 +1,6 @@
 //! `sshd_config`: marg's part of the SSH server's configuration.
 
-use super::backed::{self, Backed};
+use super::backed;
 use crate::answer::Misread;
 use crate::change::{Action, Change, Guarded, Validator, Verdict, Work};
 use crate::kind::{Before, Kind};
@@ -34,13 +34,6 @@ impl SshdConfig {
     }
 }
 
-impl Backed for SshdConfig {
-    fn files(&self) -> Vec<File> {
-        let check = Validator::new("mkdir -p /run/sshd && /usr/sbin/sshd -t");
-        vec![File::new(PATH, &self.text).validate(check)]
-    }
-}
-
 /// Where SSH is started by its socket there may be nothing to reload.
 const RELOAD: &str = "systemctl try-reload-or-restart ssh.service";
 
@@ -52,11 +45,13 @@ impl Kind for SshdConfig {
         PATH.to_owned()
     }
 
-    fn probe(all: &[&Self]) -> String {
-        format!(
-            "{}\nif [ -e /var/lib/marg/owed/sshd.reload ]; then echo 'own 0 owed'; fi",
-            backed::probe(all)
-        )
+    fn files(&self) -> Vec<File> {
+        let check = Validator::new("mkdir -p /run/sshd && /usr/sbin/sshd -t");
+        vec![File::new(PATH, &self.text).validate(check)]
+    }
+
+    fn probe(_all: &[&Self]) -> String {
+        "if [ -e /var/lib/marg/owed/sshd.reload ]; then echo 'own 0 owed'; fi".to_owned()
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<SshdConfigSeen>, Misread> {

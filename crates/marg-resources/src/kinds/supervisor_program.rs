@@ -1,6 +1,6 @@
 //! `supervisor_program`: a program that supervisor keeps running, once what it needs is there.
 
-use super::backed::{self, Backed};
+use super::backed;
 use crate::answer::Misread;
 use crate::change::{Action, Change, Verdict, Work};
 use crate::kind::{Before, Kind};
@@ -110,22 +110,20 @@ supervisor_start() {
   fi
 }"#;
 
-impl Backed for SupervisorProgram {
-    fn files(&self) -> Vec<File> {
-        let path = format!("/etc/supervisor/conf.d/{}.conf", self.name);
-        vec![match &self.text {
-            Some(text) => File::new(path, text),
-            None => File::absent(path),
-        }]
-    }
-}
-
 impl Kind for SupervisorProgram {
     const NAME: &'static str = "supervisor_program";
     type Seen = SupervisorProgramSeen;
 
     fn id(&self) -> String {
         self.name.clone()
+    }
+
+    fn files(&self) -> Vec<File> {
+        let path = format!("/etc/supervisor/conf.d/{}.conf", self.name);
+        vec![match &self.text {
+            Some(text) => File::new(path, text),
+            None => File::absent(path),
+        }]
     }
 
     fn probe(all: &[&Self]) -> String {
@@ -138,11 +136,7 @@ impl Kind for SupervisorProgram {
                 program.processes()
             )
         });
-        format!(
-            "{}\n{LOOK}\n{}",
-            backed::probe(all),
-            calls.collect::<String>()
-        )
+        format!("{LOOK}\n{}", calls.collect::<String>())
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<SupervisorProgramSeen>, Misread> {

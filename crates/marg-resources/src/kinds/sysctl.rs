@@ -1,6 +1,6 @@
 //! `sysctl`: a kernel setting, now and after the next boot.
 
-use super::backed::{self, Backed};
+use super::backed;
 use crate::answer::Misread;
 use crate::change::{Action, Change, Verdict, Work};
 use crate::kind::{Before, Kind};
@@ -48,13 +48,6 @@ impl Sysctl {
     }
 }
 
-impl Backed for Sysctl {
-    fn files(&self) -> Vec<File> {
-        let path = format!("/etc/sysctl.d/60-marg-{}.conf", self.key.replace('/', "-"));
-        vec![File::new(path, format!("{} = {}\n", self.key, self.value))]
-    }
-}
-
 impl Kind for Sysctl {
     const NAME: &'static str = "sysctl";
     type Seen = SysctlSeen;
@@ -63,11 +56,16 @@ impl Kind for Sysctl {
         self.key.clone()
     }
 
+    fn files(&self) -> Vec<File> {
+        let path = format!("/etc/sysctl.d/60-marg-{}.conf", self.key.replace('/', "-"));
+        vec![File::new(path, format!("{} = {}\n", self.key, self.value))]
+    }
+
     fn probe(all: &[&Self]) -> String {
         let calls = all.iter().enumerate().map(|(place, sysctl)| {
             format!("marg_sysctl {place} {}\n", quote(&sysctl.proc_path()))
         });
-        format!("{}\n{LIVE}\n{}", backed::probe(all), calls.collect::<String>())
+        format!("{LIVE}\n{}", calls.collect::<String>())
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<SysctlSeen>, Misread> {

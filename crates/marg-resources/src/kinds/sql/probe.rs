@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use marg_model::{Secret, SqlEngine};
 
 use super::quote::{PREPARED, text, unbatch, unhex};
-use super::{DatabaseUser, Sql, SqlSeen, UserSeen, client};
+use super::{DatabaseUser, Sql, SqlSeen, UserSeen, client, command};
 use crate::answer::Misread;
 use crate::kind::Kind;
 
 pub(super) fn script(all: &[&Sql]) -> String {
     let engine = all.first().map_or(SqlEngine::MariaDb, |sql| sql.engine());
-    let client = client(engine);
+    let (client, command) = (client(engine), command(engine));
     // 2002 is the client's own number for "nobody listens at the socket". Of other errors only
     // the message is shown, because rows before it hold hashes of passwords.
     format!(
         "if command -v {client} >/dev/null; then
-marg_sql=$({client} --batch --skip-column-names --default-character-set=utf8mb4 2>&1 <<'MARG_SQL'
+marg_sql=$({command} 2>&1 <<'MARG_SQL'
 {}MARG_SQL
 )
 case $?:$marg_sql in
