@@ -67,6 +67,12 @@ impl Engine {
         ))
     }
 
+    /// Looks only for the machines that exist: enough to reach them.
+    pub(crate) async fn machines(&self, blueprint: &Blueprint) -> Result<Situation, EngineError> {
+        let found = Found::machines(self.cloud(), blueprint).await?;
+        Ok(Situation::bind(blueprint, found, self.vault.entry_hint()))
+    }
+
     /// The environment's secrets, made where they are missing. `existing` tells whether machines
     /// use them already.
     pub(crate) fn secrets(

@@ -91,7 +91,7 @@ impl Engine {
 
     /// The fleet with whatever exists of it.
     pub(crate) async fn existing_fleet(&self, blueprint: &Blueprint) -> Result<Fleet, EngineError> {
-        Ok(self.situation(blueprint).await?.fleet(blueprint))
+        Ok(self.machines(blueprint).await?.fleet(blueprint))
     }
 
     /// Where a host is and which key it must show.

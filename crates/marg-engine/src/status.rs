@@ -67,7 +67,7 @@ impl Engine {
     /// Asks every host, side by side. A host that does not answer is part of the status, not an
     /// error.
     pub async fn status(&self, blueprint: &Blueprint) -> Result<FleetStatus, EngineError> {
-        let situation = self.situation(blueprint).await?;
+        let situation = self.machines(blueprint).await?;
         let fleet = situation.fleet(blueprint);
         let secrets = self.vault().secrets()?;
         let desired = Desired {

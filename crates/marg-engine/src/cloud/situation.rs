@@ -58,6 +58,21 @@ impl Found {
         })
     }
 
+    /// Asks for what a fleet that exists needs to be reached: two requests instead of six.
+    pub async fn machines(cloud: &dyn Cloud, blueprint: &Blueprint) -> Result<Found, CloudError> {
+        let tag = Tag::new(&blueprint.tag())?;
+        let (droplets, reserved) =
+            tokio::try_join!(cloud.droplets_tagged(&tag), cloud.reserved_ips())?;
+        Ok(Found {
+            droplets,
+            reserved,
+            vpcs: Vec::new(),
+            firewalls: Vec::new(),
+            sizes: Vec::new(),
+            ssh_key: None,
+        })
+    }
+
     /// The reserved addresses themselves: they show up among a droplet's public ones.
     pub fn reserved_addresses(&self) -> BTreeSet<Ipv4Addr> {
         self.reserved.iter().map(|reserved| reserved.ip).collect()
@@ -89,18 +104,25 @@ impl Situation {
         found: Found,
         hint: Option<Ipv4Addr>,
     ) -> Situation {
+        let mut situation = Situation::bind(blueprint, found, hint);
+        situation.monthly = monthly(blueprint, &situation.found);
+        situation.changes = changes(blueprint, roles, &situation);
+        situation
+    }
+
+    /// Binds droplets to hosts without asking what would change.
+    pub fn bind(blueprint: &Blueprint, found: Found, hint: Option<Ipv4Addr>) -> Situation {
         let (by_host, notes) = bind(blueprint, &found);
         let entry = entry(&found, hint);
-        let mut situation = Situation {
-            monthly: monthly(blueprint, &found),
+        let monthly = Monthly::default();
+        Situation {
             found,
             by_host,
             changes: Vec::new(),
+            monthly,
             notes,
             entry,
-        };
-        situation.changes = changes(blueprint, roles, &situation);
-        situation
+        }
     }
 
     /// Hosts of the blueprint that have no droplet yet.

@@ -82,7 +82,7 @@ impl Engine {
 
     /// The fleet, of which every host must exist.
     pub(crate) async fn fleet(&self, blueprint: &Blueprint) -> Result<Fleet, EngineError> {
-        let situation = self.situation(blueprint).await?;
+        let situation = self.machines(blueprint).await?;
         if let Some(host) = situation.missing(blueprint).next() {
             return Err(EngineError::NoMachine {
                 host: host.name.clone(),
