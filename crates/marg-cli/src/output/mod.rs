@@ -13,6 +13,7 @@ mod progress;
 mod text;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use marg::lab::LabEvent;
@@ -72,6 +73,8 @@ pub enum Said {
 pub struct Output {
     display: Display,
     live: Arc<Mutex<Option<Live>>>,
+    /// Whether a document has been printed: nothing may follow it on stdout.
+    complete: Arc<AtomicBool>,
 }
 
 impl Output {
@@ -86,6 +89,7 @@ impl Output {
         Output {
             display,
             live: Arc::default(),
+            complete: Arc::default(),
         }
     }
 
@@ -178,10 +182,11 @@ impl Output {
     /// Prints a result as one JSON document; nothing when people read.
     pub fn document(&self, result: &impl Serialize) -> Result<(), Failure> {
         self.finish();
-        match self.display.json {
-            true => to_stdout(&ended(&json::document(result)?)),
-            false => Ok(()),
+        if !self.display.json {
+            return Ok(());
         }
+        self.complete.store(true, Ordering::Relaxed);
+        to_stdout(&ended(&json::document(result)?))
     }
 
     /// Prints a result as the last object of the stream; nothing when people read.
@@ -193,10 +198,10 @@ impl Output {
         }
     }
 
-    /// Prints what ended the run.
+    /// Prints what ended the run. A document on stdout stays the only one there.
     pub fn failure(&self, failure: &Failure) {
         self.finish();
-        if self.display.json {
+        if self.display.json && !self.complete.load(Ordering::Relaxed) {
             // The exit code says it too, should stdout be closed.
             let _ = json::result("error", failure).and_then(|line| to_stdout(&ended(&line)));
         }
