@@ -215,7 +215,7 @@ fn unknown_name() {
         answer.is_err() || answer.as_ref().is_ok_and(|page| page.status >= 400),
         "{answer:?}"
     );
-    fleet.browser().get(FLOW, "/.env").has(403);
+    fleet.browser().get(FLOW, "/.env").has(404);
 }
 
 /// Sessions that Redis holds, by both applications.

@@ -18,7 +18,7 @@ cases! {
 }
 
 /// A site's file of the web server.
-const SITE: &str = "/etc/nginx/sites-available/flow.marg.conf";
+const SITE: &str = "/etc/nginx/conf.d/flow-marg.conf";
 /// A harmless change of that file: the largest upload.
 const LARGER: (&str, &str) = (
     "queue = \"flow\"",
@@ -61,7 +61,7 @@ fn plan_is_honest() {
     let fleet = Fleet::provisioned();
     fleet.on(
         "http1",
-        "rm -f /etc/nginx/sites-enabled/*flow*; systemctl stop nginx",
+        "rm -f /etc/nginx/conf.d/flow-marg.conf; systemctl stop nginx",
     );
     fleet.on(
         "redis1",
@@ -95,7 +95,7 @@ fn plan_is_honest() {
 
 fn refused() {
     let fleet = Fleet::provisioned();
-    let sites = "sha256sum /etc/nginx/sites-*/* | sha256sum; systemctl show -P MainPID nginx";
+    let sites = "sha256sum /etc/nginx/conf.d/* /etc/nginx/nginx.conf | sha256sum; systemctl show -P MainPID nginx";
     let before = fleet.on("http1", sites);
     // Not marg's file: nginx refuses everything as long as it is there.
     fleet.on(

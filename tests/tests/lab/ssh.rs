@@ -8,7 +8,8 @@ use marg_tests::fleet::Fleet;
 cases! {
     "ssh: every host's key is pinned, and is not the one from the user data" => own_keys,
     "ssh: a changed host key is refused, with the way out" => changed_key,
-    "ssh: a firewall that would lock the operator out is put back" => lock_out,
+    "ssh: a host's firewall under which nobody can log in is put back by the host" => guard,
+    "ssh: an inventory that shuts the operator out can be taken back with the usual command" => lock_out,
     "ssh: the private key and the folder around it are for the operator alone" => private,
 }
 
@@ -86,6 +87,42 @@ fn changed_key() {
         (false.into(), true.into())
     );
     fleet.assert_converged();
+}
+
+/// As soon as a guarded change has begun, no new connection gets through; once the host has put
+/// the old state back, they do again.
+const BLOCKER: &str = "until [ -e /var/lib/marg/rescue/restore.sh ]; do sleep 0.02; done; \
+    iptables -t mangle -I PREROUTING -p tcp --dport 22 --syn -j DROP; \
+    until ufw status | grep -q ': active'; do sleep 0.1; done; \
+    until ufw status | grep -q ': inactive'; do sleep 0.2; done; \
+    iptables -t mangle -F PREROUTING";
+
+fn guard() {
+    let fleet = Fleet::provisioned();
+    fleet.on(
+        "redis1",
+        &format!(
+            "rm -rf /var/lib/marg/rescue; ufw --force disable >/dev/null; \
+         systemd-run -q --unit=marg-test-blocker sh -c {}",
+            quoted(BLOCKER)
+        ),
+    );
+    let outcome = fleet.marg(["provision", "--json"]).run();
+    let outcome = outcome.exits(6).says("redis1");
+    assert!(
+        outcome.stdout.contains("putting the old state back"),
+        "{outcome}"
+    );
+    // The host let itself be reached again, and is as it was before.
+    assert!(fleet.on("redis1", "ufw status").contains("inactive"));
+    fleet.provision();
+    assert!(fleet.on("redis1", "ufw status").contains("Status: active"));
+    fleet.assert_converged();
+}
+
+/// A text as one word of a shell; the text must hold no single quote but those that it closes.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 fn lock_out() {
