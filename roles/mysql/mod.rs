@@ -122,7 +122,6 @@ fn conf(context: &Context) -> Result<String, RoleError> {
     struct Values {
         mariadb: bool,
         listen: Vec<Value>,
-        clients: u64,
         max_connections: u64,
         buffer_pool_mib: u64,
         redo_log_mib: u64,
@@ -139,7 +138,6 @@ fn conf(context: &Context) -> Result<String, RoleError> {
     CONF.render(Values {
         mariadb: context.distro.sql == SqlEngine::MariaDb,
         listen,
-        clients,
         max_connections: given("max_connections").unwrap_or(sizing::connections(clients, share)),
         buffer_pool_mib,
         redo_log_mib: sizing::redo_log(buffer_pool_mib),
