@@ -177,7 +177,7 @@ impl<'a> Rollout<'a> {
 
     fn switch_steps(&self, host: &str, id: &str) -> Result<Vec<Step>, EngineError> {
         let host = self.host(host)?;
-        let mut steps = steps::switch(self.app, id, promised(host)?, serves(host));
+        let mut steps = vec![steps::switch(self.app, id, promised(host)?, serves(host))];
         if serves(host) {
             steps.push(steps::health(self.app));
         }

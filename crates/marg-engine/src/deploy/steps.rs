@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use marg_model::{App, Distro};
+use marg_resources::kinds::Release as LiveRelease;
 use marg_resources::{Shell, Step, quote};
 
 use super::Release;
@@ -158,22 +159,16 @@ pub fn rebuild_caches(app: &App, id: &str) -> Step {
 }
 
 /// Makes a release live: one rename, then php-fpm lets go of the old code.
-pub fn switch(app: &App, id: &str, distro: &Distro, serves: bool) -> Vec<Step> {
-    let mut body = format!(
-        "cd {root}\n\
-         test -e releases/{id}/artisan\n\
-         ln -sfnT releases/{id} current.new\n\
-         mv -fT current.new current\n",
-        root = quote(&app.root()),
-        id = quote(id),
-    );
+pub fn switch(app: &App, id: &str, distro: &Distro, serves: bool) -> Step {
+    let mut body = LiveRelease::live(app.root(), id).switch();
     if serves {
-        body.push_str(&format!(
-            "systemctl reload {}\n",
-            quote(&distro.php_fpm_unit())
-        ));
+        let unit = quote(&distro.php_fpm_unit());
+        body = body.text(format!("\nsystemctl reload {unit}\n"));
     }
-    vec![step(format!("{}: switch to {id}", app.name), body, 5)]
+    Step {
+        body,
+        ..step(format!("{}: switch to {id}", app.name), String::new(), 5)
+    }
 }
 
 /// Takes away the link of an application that never worked.

@@ -6,6 +6,7 @@ use crate::answer::Misread;
 use crate::change::{Action, Change, Verdict, Work};
 use crate::kind::{Before, Kind};
 use crate::quote::quote;
+use crate::script::Shell;
 
 /// The live release of an application.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +31,10 @@ impl Release {
         Self { root: root.into(), id: id.into() }
     }
 
-    fn change(&self, seen: &ReleaseSeen) -> Change {
+    /// Commands that make it live, by one rename. A deploy runs them too.
+    pub fn switch(&self) -> Shell {
         let (root, id) = (quote(&self.root), quote(&self.id));
-        let script = format!(
+        Shell::new(format!(
             "cd {root}\n\
              if [ ! -d releases/{id} ]; then\n\
              echo 'release' {id} 'is not on this host; deploy it'\n\
@@ -40,13 +42,16 @@ impl Release {
              ln -sfnT -- releases/{id} current.marg-new\n\
              mv -fT -- current.marg-new current\n\
              sync ."
-        );
+        ))
+    }
+
+    fn change(&self, seen: &ReleaseSeen) -> Change {
         let summary = match &seen.live {
             Some(live) => format!("{live} → {}", self.id),
             None => format!("→ {}", self.id),
         };
         let action = if seen.live.is_some() { Action::Update } else { Action::Create };
-        Change { action, summary, diff: None, work: Work::Script(script.into()) }
+        Change { action, summary, diff: None, work: Work::Script(self.switch()) }
     }
 }
 
