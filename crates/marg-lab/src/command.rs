@@ -2,13 +2,16 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use crate::error::{LabError, LabResult};
 
 /// How much of a failed program's output goes into the error.
 const TAIL_LINES: usize = 15;
+/// After this time without a line, the last one is shown again.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// Runs a program to its end and returns what it printed.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> LabResult<String> {
@@ -90,14 +93,7 @@ pub(crate) fn stream(command: &mut Command, on_line: &mut dyn FnMut(&str)) -> La
             .map(|pipe| forward(pipe, sender.clone())),
     ];
     drop(sender);
-    let mut tail: Vec<String> = Vec::new();
-    for line in receiver {
-        on_line(&line);
-        tail.push(line);
-        if tail.len() > TAIL_LINES {
-            tail.remove(0);
-        }
-    }
+    let tail = relay(&receiver, SIGN_OF_LIFE, on_line);
     for reader in readers.into_iter().flatten() {
         // A reader only ends early when its pipe broke; the exit code tells the rest.
         let _ = reader.join();
@@ -113,6 +109,32 @@ pub(crate) fn stream(command: &mut Command, on_line: &mut dyn FnMut(&str)) -> La
         status: status.to_string(),
         output: tail.join("\n"),
     })
+}
+
+/// Hands lines over until there are no more, and returns the last ones. When none comes for a
+/// while, the last one is repeated as a sign of life.
+fn relay(
+    lines: &mpsc::Receiver<String>,
+    patience: Duration,
+    on_line: &mut dyn FnMut(&str),
+) -> Vec<String> {
+    let mut tail: Vec<String> = Vec::new();
+    loop {
+        match lines.recv_timeout(patience) {
+            Ok(line) => {
+                on_line(&line);
+                tail.push(line);
+                if tail.len() > TAIL_LINES {
+                    tail.remove(0);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let last = tail.last().map_or("starting", String::as_str);
+                on_line(&format!("still at it: {last}"));
+            }
+            Err(RecvTimeoutError::Disconnected) => return tail,
+        }
+    }
 }
 
 fn forward(
@@ -149,4 +171,42 @@ fn describe(command: &Command) -> String {
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_silent_program_still_gives_signs_of_life() {
+        let (sender, receiver) = mpsc::channel();
+        sender.send("unpacking".to_owned()).unwrap();
+        let mut sender = Some(sender);
+        let mut seen = Vec::new();
+        let tail = relay(&receiver, Duration::from_millis(1), &mut |line| {
+            seen.push(line.to_owned());
+            if seen.len() == 2 {
+                sender = None;
+            }
+        });
+        assert_eq!(seen, ["unpacking", "still at it: unpacking"]);
+        assert_eq!(tail, ["unpacking"]);
+    }
+
+    #[test]
+    fn a_failed_program_is_quoted_with_its_last_lines() {
+        let mut lines = Vec::new();
+        let mut command = Command::new("sh");
+        command.args(["-c", "seq 40; echo broken >&2; exit 3"]);
+        let error = stream(&mut command, &mut |line| lines.push(line.to_owned())).unwrap_err();
+        assert_eq!(lines.len(), 41);
+        let text = error.to_string();
+        assert!(
+            text.contains("exit status: 3") && text.contains("broken"),
+            "{text}"
+        );
+        assert!(!text.contains("\n5\n"), "{text}");
+    }
 }
