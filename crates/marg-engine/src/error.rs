@@ -69,6 +69,16 @@ pub enum EngineError {
         /// What there is.
         known: String,
     },
+    /// The inventory would have shut the operator out.
+    #[error(
+        "the cloud's new firewall would have kept you from {droplets}: nobody answered on port 22 \
+         any more, so the firewalls were put back as they were; add the network that you work \
+         from to `ssh_from` in the inventory"
+    )]
+    ShutOut {
+        /// Names of droplets that could be reached before.
+        droplets: String,
+    },
     /// A host of the blueprint has no machine.
     #[error("{host} does not exist yet; run `marg provision` first")]
     NoMachine {
@@ -119,7 +129,9 @@ impl EngineError {
             EngineError::Hosts { failures } => failures
                 .first()
                 .map_or(ErrorKind::StepFailed, |(_, error)| error.kind()),
-            EngineError::Ssh(_) | EngineError::NoMachine { .. } => ErrorKind::Unreachable,
+            EngineError::Ssh(_) | EngineError::NoMachine { .. } | EngineError::ShutOut { .. } => {
+                ErrorKind::Unreachable
+            }
             EngineError::Host(error) => error.kind(),
             EngineError::Deploy(error) => error.kind(),
         }

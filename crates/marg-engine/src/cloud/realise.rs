@@ -13,6 +13,7 @@ use marg_model::{Blueprint, Event, Host};
 use marg_resources::Role;
 
 use super::desired;
+use super::lockout;
 use super::situation::{Situation, firewall_changes, untagged};
 use super::user_data::user_data;
 use crate::engine::Engine;
@@ -101,6 +102,7 @@ impl Making<'_> {
         roles: &[&dyn Role],
     ) -> Result<(), EngineError> {
         let changes = firewall_changes(self.blueprint, roles, &situation.found);
+        let doors = lockout::open_doors(situation, &changes).await;
         try_join_all(changes.iter().map(async |(spec, _)| {
             let (firewall, _) = ensure_firewall(self.cloud, spec).await?;
             wait_until_enforced(self.cloud, &firewall.id).await?;
@@ -108,7 +110,7 @@ impl Making<'_> {
             Ok::<(), CloudError>(())
         }))
         .await?;
-        Ok(())
+        lockout::keep_open(self.cloud, &doors).await
     }
 
     /// Creates what is missing, all at once, and waits until all are ready: every host must
