@@ -199,7 +199,7 @@ fn worker_code() {
 
 fn history() {
     let fleet = Fleet::provisioned();
-    for version in ["4.0.0", "4.0.1", "4.0.2"] {
+    for version in ["4.0.0", "4.0.1"] {
         fleet.deploy("links.marg", &new_version(fleet, version));
     }
     let commit = fleet.project.repository().commit("tagged");
@@ -243,7 +243,7 @@ fn history() {
         text.contains("clara@") && text.contains(deployed["release"].as_str().unwrap()),
         "{text}"
     );
-    assert_eq!(fleet.version(LINKS)["version"], "4.0.2");
+    assert_eq!(fleet.version(LINKS)["version"], "4.0.1");
     // Any release that is still there can be named.
     let oldest = links["hosts"][0]["releases"][0]["id"].as_str().unwrap();
     fleet
