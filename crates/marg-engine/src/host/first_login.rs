@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use marg_ssh::{Deadline, HostKey, Session, SshError, Stats, Target};
+use marg_ssh::{Deadline, HostKey, Patience, Session, SshError, Stats, Target};
 
 use super::HostError;
 use crate::engine::Engine;
@@ -11,6 +11,8 @@ use crate::engine::Engine;
 /// How long cloud-init may take to finish.
 const CLOUD_INIT: Duration = Duration::from_secs(300);
 const SHORT: Duration = Duration::from_secs(30);
+/// How often it is asked whether sshd shows its new key.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Name under which a key is pinned until the machine is seen to use it.
 pub fn next(name: &str) -> String {
@@ -21,17 +23,12 @@ pub fn next(name: &str) -> String {
 const MAKE: &str = "set -e; key=/etc/ssh/marg_next_ed25519_key; \
     [ -e $key.pub ] || { rm -f $key; ssh-keygen -q -t ed25519 -N '' -C '' -f $key; }; cat $key.pub";
 
-/// Puts it in place of the one from the user data, and waits until sshd shows it: a reload has
-/// ended long before sshd listens again.
+/// Puts it in place of the one from the user data. sshd reads it for the next connection.
 const USE: &str = "set -e; cd /etc/ssh; \
     if [ -e marg_next_ed25519_key ]; then \
     mv -f marg_next_ed25519_key ssh_host_ed25519_key; \
     mv -f marg_next_ed25519_key.pub ssh_host_ed25519_key.pub; fi; \
-    systemctl reload-or-restart ssh; \
-    key=$(cut -d' ' -f2 ssh_host_ed25519_key.pub); tries=100; \
-    until ssh-keyscan -T 5 -t ed25519 127.0.0.1 2>/dev/null | grep -qF \"$key\"; do \
-    tries=$((tries - 1)); if [ $tries -le 0 ]; then echo 'sshd does not show its new key' >&2; exit 1; fi; \
-    sleep 0.1; done";
+    systemctl reload-or-restart ssh";
 
 /// Waits for cloud-init, gives the machine its own host key, and connects again with it.
 /// Returns what was used up before the session that it returns.
@@ -60,11 +57,27 @@ pub async fn finish(
         host_key: key.clone(),
         ..target
     };
-    let again = Session::connect(&target, engine.identity(), Deadline::after(SHORT)).await?;
+    let again = reconnect(engine, &target).await?;
     known.pin(&name, &key)?;
     known.forget(&next(&name))?;
     engine.vault().drop_first_host_key(&name)?;
     Ok((again, target, used))
+}
+
+/// Connects once sshd listens again and shows the new key: a reload has ended long before that.
+async fn reconnect(engine: &Engine, target: &Target) -> Result<Session, SshError> {
+    let deadline = Deadline::after(SHORT);
+    loop {
+        let patience = Patience::default();
+        let attempt =
+            Session::connect_when_ready(target, engine.identity(), patience, deadline).await;
+        match attempt {
+            Err(SshError::HostKeyChanged { .. }) if !deadline.passed() => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            other => return other,
+        }
+    }
 }
 
 /// A machine is not touched before cloud-init is done with it. Status 2 means that it finished
