@@ -1,7 +1,7 @@
 //! Runs the program `marg` as its users do, and keeps what it says.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -36,10 +36,22 @@ fn build() -> PathBuf {
     );
     // Tests lie in target/<profile>/deps, examples in target/<profile>/examples.
     let own = std::env::current_exe().expect("the test knows its own path");
-    own.ancestors()
+    let built = own
+        .ancestors()
         .nth(2)
         .expect("a profile's folder")
-        .join("marg")
+        .join("marg");
+    // A copy: who builds while the tests run must not change what is tested. It is renamed
+    // into place, since the copy of an earlier run may still be running as the lab's daemon.
+    let folder = crate::project::home();
+    let (new, copy) = (
+        folder.join(format!("marg.{}", std::process::id())),
+        folder.join("marg"),
+    );
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::copy(&built, &new).expect("marg was built");
+    fs::rename(&new, &copy).expect("the copy can be renamed");
+    copy
 }
 
 /// How a run of the program ended.
