@@ -81,16 +81,16 @@ pub fn logs(host: &str) -> LabResult<PathBuf> {
     Ok(paths::console_log(find(host)?.id))
 }
 
-/// A command that opens a root shell in a machine, without network or SSH. Append arguments to
-/// run something else than a shell.
-pub fn shell_command(host: &str) -> LabResult<Command> {
+/// A command that opens a root shell in a machine, without network or SSH, or runs `command`
+/// there.
+pub fn shell_command(host: &str, command: &[String]) -> LabResult<Command> {
     let machine = find(host)?;
     let down = || LabError::HostDown {
         host: host.to_owned(),
     };
     let leader = leader(machine.id)?.ok_or_else(down)?;
-    let mut command = Command::new("nsenter");
-    command
+    let mut entry = Command::new("nsenter");
+    entry
         .args(["--target", &leader.to_string()])
         .args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"])
         .args([
@@ -107,8 +107,12 @@ pub fn shell_command(host: &str) -> LabResult<Command> {
             "TERM={}",
             std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned())
         ));
-    command.args(["/bin/bash", "--login"]);
-    Ok(command)
+    if command.is_empty() {
+        entry.args(["/bin/bash", "--login"]);
+    } else {
+        entry.args(command);
+    }
+    Ok(entry)
 }
 
 /// The machine's own first process: the one that is number 1 in the machine.

@@ -45,7 +45,7 @@ enum LabVerb {
     Status,
     /// Show what a machine printed on its console
     Logs(LogsArgs),
-    /// Open a root shell in a machine, without network or SSH
+    /// Open a root shell in a machine, or run a command there, without network or SSH
     Shell(ShellArgs),
     /// Print the lab's address and token as variables: `export $(marg lab env)`
     Env,
@@ -91,6 +91,10 @@ struct LogsArgs {
 struct ShellArgs {
     /// Machine: its droplet's name, id or address, or the host's name
     host: String,
+
+    /// Command to run instead of a shell
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
 }
 
 impl Args {
@@ -188,7 +192,7 @@ fn logs(args: &LogsArgs, context: &Context) -> Result<(), Failure> {
 }
 
 fn shell(args: &ShellArgs, context: &Context) -> Result<(), Failure> {
-    become_program(lab::shell_command(&args.host)?, context)
+    become_program(lab::shell_command(&args.host, &args.command)?, context)
 }
 
 /// Replaces this program by another one; only returns when that could not be started.
