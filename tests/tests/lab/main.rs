@@ -16,6 +16,7 @@ mod cloud;
 mod deploy;
 mod deploy_failures;
 mod firewall;
+mod kinds;
 mod lab;
 mod locks;
 mod other_environments;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         deploy::cases(),
         deploy_failures::cases(),
         cloud::cases(),
+        kinds::cases(),
         other_environments::cases(),
         provision::late_cases(),
         secrets::cases(),
