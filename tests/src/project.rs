@@ -41,9 +41,16 @@ impl Project {
     }
 
     /// Makes its files anew: the shipped inventory under this name, and the applications in a
-    /// repository of their own. Nothing of an earlier run is kept.
+    /// repository of their own. Nothing of an earlier run is kept, in the lab neither.
     pub fn fresh(name: &str) -> Self {
         let project = Self::at(name);
+        if project.exists() {
+            let outcome = project.marg(["destroy", "--confirm", name]).run();
+            assert!(
+                outcome.code == 0,
+                "what an earlier run left cannot be destroyed:\n{outcome}"
+            );
+        }
         if project.folder.exists() {
             fs::remove_dir_all(&project.folder).expect("an old folder can be removed");
         }
