@@ -27,7 +27,10 @@ pub struct Door {
 }
 
 /// One machine behind each firewall that is about to change and can be reached now.
-pub async fn open_doors(situation: &Situation, changes: &[(FirewallSpec, Vec<String>)]) -> Vec<Door> {
+pub async fn open_doors(
+    situation: &Situation,
+    changes: &[(FirewallSpec, Vec<String>)],
+) -> Vec<Door> {
     let doors = changes.iter().filter_map(|(spec, _)| door(situation, spec));
     let doors = join_all(doors.map(async |door| opens(&door, 1).await.then_some(door))).await;
     doors.into_iter().flatten().collect()
@@ -56,7 +59,9 @@ pub async fn keep_open(cloud: &dyn Cloud, doors: &[Door]) -> Result<(), EngineEr
 
 fn door(situation: &Situation, spec: &FirewallSpec) -> Option<Door> {
     let present = situation.found.firewalls.iter();
-    let present = present.into_iter().find(|firewall| firewall.name == spec.name)?;
+    let present = present
+        .into_iter()
+        .find(|firewall| firewall.name == spec.name)?;
     let reserved = situation.found.reserved_addresses();
     let covered = situation.by_host.values().find(|droplet| {
         let mut tags = droplet.tags.iter().flatten();
