@@ -20,6 +20,7 @@ cases! {
     "provision: an empty plan says so in words and in numbers" => empty_plan,
     "provision: the same code path without --lab" => without_lab_option,
     "provision: status knows every host" => status,
+    "provision: prices come from the cloud's list of sizes" => cost,
     "provision: unknown names are refused at the web server" => unknown_name,
     "provision: probes leave no session behind" => no_sessions,
     "provision: servers hold no repository and no credentials for one" => no_credentials,
@@ -206,6 +207,25 @@ fn status() {
     {
         assert!(table.contains(word), "{word} is missing:\n{table}");
     }
+}
+
+fn cost() {
+    let fleet = Fleet::provisioned();
+    let sizes = fleet.api.list("/v2/sizes", "sizes");
+    let price = |droplet: &Value| {
+        let size = sizes
+            .iter()
+            .find(|size| size["slug"] == droplet["size_slug"]);
+        size.unwrap()["price_monthly"].as_f64().unwrap()
+    };
+    let sum: f64 = fleet.api.droplets("e2e").iter().map(price).sum();
+    let monthly = &fleet.plan()["monthly"];
+    assert_eq!(
+        (monthly["before"].as_f64(), monthly["after"].as_f64()),
+        (Some(sum), Some(sum))
+    );
+    let text = fleet.marg(["cost"]).run().ok().stdout;
+    assert!(text.contains(&format!("{sum:.0}")), "${sum}:\n{text}");
 }
 
 fn unknown_name() {
