@@ -25,7 +25,34 @@
 //! # }
 //! ```
 //!
-//! Planning without a network or a token is [`Project::plan_offline`].
+//! Planning without a network or a token is [`Project::plan_offline`]:
+//!
+//! ```no_run
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let project = marg::Project::open(None, std::path::Path::new("."))?;
+//! let plan = project.plan_offline(&project.blueprint(Some(4))?)?;
+//! println!("{} droplets to create", plan.summary.create);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The lab
+//!
+//! [`lab::up`] brings the local cloud up and returns its address and token, from which an
+//! [`Endpoint`] is made; from there on nothing differs.
+//!
+//! # Errors
+//!
+//! Every error says what failed, why, and what to do next. [`Error::kind`] and
+//! [`EngineError::kind`] sort them into a few [`ErrorKind`]s; the program's exit codes are made
+//! from these.
+//!
+//! The book in `book/` has a tutorial, an operating guide and the architecture.
+
+/// The example in the README compiles, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
 
 mod endpoint;
 mod error;
