@@ -1,10 +1,11 @@
 //! The engine itself: what every operation needs at hand.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use marg_cloud::Cloud;
-use marg_model::{Blueprint, Event, EventSink, Secrets};
+use marg_model::{Blueprint, EnvValue, Event, EventSink, SecretKind, Secrets};
 use marg_resources::Role;
 use marg_ssh::{HostKey, KeyPair};
 
@@ -87,9 +88,47 @@ impl Engine {
             .collect();
         specs.sort_by(|a, b| a.name.cmp(&b.name));
         specs.dedup_by(|a, b| a.name == b.name);
+        self.require_given(blueprint)?;
         let secrets = self.vault.ensure_secrets(&specs, existing)?;
         *self.secrets.lock().unwrap_or_else(PoisonError::into_inner) = secrets.clone();
         Ok(secrets)
+    }
+
+    /// Secrets that only the operator can give are asked for before anything is made.
+    fn require_given(&self, blueprint: &Blueprint) -> Result<(), EngineError> {
+        let present = self.vault.secrets()?;
+        let hosts = blueprint
+            .hosts
+            .iter()
+            .flat_map(|host| [&host.env.shared, &host.env.local]);
+        let variables = blueprint
+            .apps
+            .iter()
+            .map(|app| &app.env)
+            .chain(hosts)
+            .flatten();
+        let missing: BTreeSet<&str> = variables
+            .filter_map(|(_, value)| match value {
+                EnvValue::Secret(name) if present.get(name).is_none() => Some(name.as_str()),
+                _ => None,
+            })
+            .filter(|name| !self.makes(blueprint, name))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(EngineError::MissingSecrets {
+            names: missing.into_iter().collect::<Vec<_>>().join(", "),
+            path: self.vault.path("secrets.toml").display().to_string(),
+        })
+    }
+
+    /// Whether a role makes the secret when it is missing.
+    fn makes(&self, blueprint: &Blueprint, name: &str) -> bool {
+        let specs = self.roles.iter().flat_map(|role| role.secrets(blueprint));
+        specs
+            .into_iter()
+            .any(|spec| spec.name == name && spec.kind != SecretKind::Given)
     }
 
     /// Tells whoever listens. Secrets in output lines are blanked here, for every reader.

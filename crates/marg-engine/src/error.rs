@@ -98,6 +98,29 @@ pub enum EngineError {
         /// Phase.
         phase: u8,
     },
+    /// The environment stands in another phase.
+    #[error(
+        "{droplets} belong to this environment but to no host of phase {phase}: it stands in \
+         another phase, and this version of marg cannot move it; name the phase that it stands in \
+         with --phase, or use another environment name"
+    )]
+    OtherPhase {
+        /// The phase that was asked for.
+        phase: u8,
+        /// Names of droplets that it does not know.
+        droplets: String,
+    },
+    /// Secrets that the inventory names are not there.
+    #[error(
+        "the inventory names secrets that are not there: {names}; add them to {path} as \
+         `name = \"value\"`, or set MARG_SECRET_<NAME> for this run"
+    )]
+    MissingSecrets {
+        /// Their names.
+        names: String,
+        /// The environment's `secrets.toml`.
+        path: String,
+    },
     /// Some hosts are not as they should be; each one's own error was told when it happened.
     #[error("{}", failed_hosts(failures))]
     Hosts {
@@ -125,6 +148,8 @@ impl EngineError {
             | EngineError::Role(_)
             | EngineError::NoSuch { .. }
             | EngineError::PlannedRole { .. }
+            | EngineError::OtherPhase { .. }
+            | EngineError::MissingSecrets { .. }
             | EngineError::Image { .. } => ErrorKind::Config,
             EngineError::Hosts { failures } => failures
                 .first()

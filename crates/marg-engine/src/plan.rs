@@ -18,7 +18,7 @@ impl Engine {
     pub async fn plan(&self, blueprint: &Blueprint) -> Result<EnvironmentPlan, EngineError> {
         let situation = self.situation(blueprint).await?;
         let fleet = situation.fleet(blueprint);
-        let existing = !situation.by_host.is_empty();
+        let existing = !situation.found.droplets.is_empty();
         let secrets = if existing {
             self.secrets(blueprint, true)?
         } else {
@@ -37,6 +37,12 @@ impl Engine {
             });
         let hosts = try_join_all(hosts).await?;
         let mut notes = situation.notes.clone();
+        if situation.is_other_phase(blueprint) {
+            notes.push(format!(
+                "this environment stands in another phase; `provision` refuses to move it to phase {}",
+                blueprint.phase.number
+            ));
+        }
         notes.extend(role_notes(blueprint, self.roles()));
         Ok(EnvironmentPlan {
             cloud: situation.changes.clone(),
@@ -113,7 +119,7 @@ fn role_notes(blueprint: &Blueprint, roles: &[&dyn Role]) -> Vec<String> {
     missing.sort_unstable();
     missing.dedup();
     let note = |role: &str| {
-        format!("role {role} is planned for phase 3 and later; its resources are not in this plan")
+        format!("role {role} is planned, not yet made; its resources are not in this plan")
     };
     missing.into_iter().map(note).collect()
 }

@@ -21,7 +21,13 @@ impl Engine {
     pub async fn provision(&self, blueprint: &Blueprint) -> Result<Report, EngineError> {
         self.refuse_planned_roles(blueprint)?;
         let situation = self.situation(blueprint).await?;
-        let existing = !situation.by_host.is_empty();
+        if situation.is_other_phase(blueprint) {
+            return Err(EngineError::OtherPhase {
+                phase: blueprint.phase.number,
+                droplets: situation.strangers.join(", "),
+            });
+        }
+        let existing = !situation.found.droplets.is_empty();
         for message in &situation.notes {
             self.emit(Event::Note {
                 host: None,
@@ -57,12 +63,14 @@ impl Engine {
             ..Report::default()
         };
         let (mut links, failures) = collect(&mut report, outcomes);
-        if !failures.is_empty() {
-            return Err(EngineError::Hosts { failures });
+        if !concerns_apps(blueprint, &failures) {
+            report.deployed = deploy::first_deploys(self, &fleet, &mut links).await?;
         }
-        report.deployed = deploy::first_deploys(self, &fleet, &mut links).await?;
         for (_, linked) in links {
             linked.link.session.close().await;
+        }
+        if !failures.is_empty() {
+            return Err(EngineError::Hosts { failures });
         }
         Ok(report)
     }
@@ -87,6 +95,15 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whether a failed host serves or works applications, or is needed by one that does. One host's
+/// failure stops its dependants, not its siblings.
+fn concerns_apps(blueprint: &Blueprint, failures: &[(String, EngineError)]) -> bool {
+    let failed = |name: &String| failures.iter().any(|(host, _)| host == name);
+    blueprint
+        .with_role("app")
+        .any(|host| failed(&host.name) || host.needs.iter().any(failed))
 }
 
 /// A connected host and the releases that are live on it.

@@ -142,7 +142,13 @@ async fn up(args: UpArgs, context: &Context) -> Result<(), Failure> {
 
 async fn bring_up(options: UpOptions, output: &Output) -> Result<LabEndpoint, Failure> {
     let listener = output.clone();
-    blocking(move || lab::up(&options, &mut |event: LabEvent| listener.lab(event))).await
+    let mut on_event = move |event: LabEvent| {
+        // Every command with `--lab` comes by here; where nothing was to do, nothing is said.
+        if !matches!(event, LabEvent::Unchanged { .. }) {
+            listener.lab(event);
+        }
+    };
+    blocking(move || lab::up(&options, &mut on_event)).await
 }
 
 async fn down(args: DownArgs, context: &Context) -> Result<(), Failure> {

@@ -94,6 +94,8 @@ pub struct Situation {
     pub notes: Vec<String>,
     /// The entry address, if this environment has one.
     pub entry: Option<ReservedIp>,
+    /// Names of droplets that carry the environment's tag and are no host of the blueprint.
+    pub strangers: Vec<String>,
 }
 
 impl Situation {
@@ -113,6 +115,7 @@ impl Situation {
     /// Binds droplets to hosts without asking what would change.
     pub fn bind(blueprint: &Blueprint, found: Found, hint: Option<Ipv4Addr>) -> Situation {
         let (by_host, notes) = bind(blueprint, &found);
+        let strangers = strangers(blueprint, &found);
         let entry = entry(&found, hint);
         let monthly = Monthly::default();
         Situation {
@@ -122,7 +125,15 @@ impl Situation {
             monthly,
             notes,
             entry,
+            strangers,
         }
+    }
+
+    /// Whether the environment stands in another phase: machines that this blueprint does not
+    /// know, while hosts that it wants are missing. Moving there would lead visitors away from
+    /// the machines that hold the data.
+    pub fn is_other_phase(&self, blueprint: &Blueprint) -> bool {
+        !self.strangers.is_empty() && self.missing(blueprint).next().is_some()
     }
 
     /// Hosts of the blueprint that have no droplet yet.
@@ -214,6 +225,21 @@ fn bind(blueprint: &Blueprint, found: &Found) -> (BTreeMap<String, Droplet>, Vec
     (by_host, notes)
 }
 
+fn strangers(blueprint: &Blueprint, found: &Found) -> Vec<String> {
+    let known = |name: &String| {
+        blueprint
+            .hosts
+            .iter()
+            .any(|host| blueprint.droplet_name(&host.name) == *name)
+    };
+    found
+        .droplets
+        .iter()
+        .map(|droplet| droplet.name.clone())
+        .filter(|name| !known(name))
+        .collect()
+}
+
 /// The reserved address that a droplet of this environment holds, or the one last seen if
 /// nobody holds it.
 fn entry(found: &Found, hint: Option<Ipv4Addr>) -> Option<ReservedIp> {
@@ -243,7 +269,8 @@ fn monthly(blueprint: &Blueprint, found: &Found) -> Monthly {
         .droplets
         .iter()
         .map(|droplet| price(&droplet.size_slug))
-        .sum();
+        // Not `sum`: an empty one is minus zero.
+        .fold(0.0, |sum, price| sum + price);
     let created: f64 = blueprint
         .hosts
         .iter()

@@ -168,3 +168,16 @@ fn a_droplet_without_its_groups_tag_is_tagged_before_anything_else_relies_on_it(
         [("shop-http1", "+ tag marg-group:shop:http".to_owned())]
     );
 }
+
+#[test]
+fn an_environment_in_another_phase_is_recognised() {
+    let other = found(vec![droplet(9, "shop-app1", &["marg-env:shop"])]);
+    assert!(Situation::compare(&blueprint(), &[], other, None).is_other_phase(&blueprint()));
+    // A stray beside a complete fleet is only reported.
+    let stray = found(vec![
+        droplet(1, "shop-http1", HTTP),
+        droplet(2, "shop-redis1", REDIS),
+        droplet(9, "shop-old1", &["marg-env:shop"]),
+    ]);
+    assert!(!Situation::compare(&blueprint(), &[], stray, None).is_other_phase(&blueprint()));
+}

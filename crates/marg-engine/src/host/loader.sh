@@ -18,7 +18,7 @@ trap 'rm -rf "$RUN"' EXIT
 
 # Passes output on; once nobody listens it only remembers that.
 pump() {
-  while IFS= read -r line; do
+  while IFS= read -r line || [ -n "$line" ]; do
     printf '%s\n' "$line" 2>/dev/null || : > "$RUN/gone"
   done
 }

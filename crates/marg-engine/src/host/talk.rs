@@ -110,20 +110,21 @@ impl<P: Pipe> Talk<P> {
         let done = format!("@done {} ", self.mark);
         let mut output = String::new();
         while let Some(line) = self.pipe.line(LOOK_DEADLINE).await? {
-            match line.strip_prefix(&done) {
-                None => {
-                    output.push_str(&line);
-                    output.push('\n');
-                }
-                Some("0") => return Ok(output),
-                Some(status) => {
-                    return Err(HostError::Look {
-                        host: self.host.clone(),
-                        status: status.to_owned(),
-                        output,
-                    });
-                }
+            let Some((before, status)) = line.split_once(&done) else {
+                output.push_str(&line);
+                output.push('\n');
+                continue;
+            };
+            // What was printed last may have no newline of its own.
+            output.push_str(before);
+            if status == "0" {
+                return Ok(output);
             }
+            return Err(HostError::Look {
+                host: self.host.clone(),
+                status: status.to_owned(),
+                output,
+            });
         }
         Err(self.cut("a look"))
     }
@@ -221,13 +222,13 @@ impl<'a> Run<'a> {
         if line == self.guard_line {
             return on(Progress::Guard);
         }
-        let Some(rest) = line.strip_prefix(&self.step_line) else {
-            self.tail.push(line.clone());
-            if self.tail.len() > TAIL {
-                self.tail.remove(0);
-            }
-            return on(Progress::Output(line));
+        let Some((before, rest)) = line.split_once(&self.step_line) else {
+            return self.output(line, on);
         };
+        // What a command printed last may have no newline of its own.
+        if !before.is_empty() {
+            self.output(before.to_owned(), on);
+        }
         let mut words = rest.split(' ');
         let number = words
             .next()
@@ -254,6 +255,14 @@ impl<'a> Run<'a> {
             }
             _ => on(Progress::Output(line)),
         }
+    }
+
+    fn output(&mut self, line: String, on: &mut impl FnMut(Progress)) {
+        self.tail.push(line.clone());
+        if self.tail.len() > TAIL {
+            self.tail.remove(0);
+        }
+        on(Progress::Output(line));
     }
 
     fn finish(&mut self, host: &str, status: &str) -> Result<(), HostError> {

@@ -79,6 +79,10 @@ async fn looks_come_back_whole_and_a_failed_look_is_an_error() {
         talk.look("cat; echo \"'quoted'\"\n\n").await.unwrap(),
         "'quoted'\n"
     );
+    assert_eq!(
+        talk.look("printf \'no newline\'").await.unwrap(),
+        "no newline"
+    );
     assert!(matches!(
         talk.look("exit 3").await,
         Err(HostError::Look { .. })
@@ -171,5 +175,27 @@ async fn a_lost_connection_lets_the_step_in_hand_finish_and_stops_before_the_nex
     assert!(
         !root.path().join("next").exists(),
         "the next step ran with nobody listening"
+    );
+}
+
+#[tokio::test]
+async fn a_last_line_without_a_newline_hides_no_end() {
+    let root = tempfile::tempdir().unwrap();
+    let mut talk = talk(root.path(), &Lock::None).await.unwrap();
+    let plan = plan(root.path(), &["printf fine", "printf oops; exit 3"]);
+    let mut heard = Vec::new();
+    let error = talk
+        .apply(&plan, |progress| heard.push(progress))
+        .await
+        .unwrap_err();
+    match error {
+        HostError::Step { status, output, .. } => {
+            assert_eq!((status.as_str(), output.as_str()), ("3", "oops"));
+        }
+        other => panic!("expected a failed step, got {other:?}"),
+    }
+    assert!(
+        heard.contains(&Progress::Output("fine".to_owned())),
+        "{heard:?}"
     );
 }
