@@ -8,7 +8,9 @@ use thiserror::Error;
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum Misread {
     /// A section did not arrive.
-    #[error("the probe's answer has no section `{kind}`: the host's shell ended early; look at the host's load, memory and disk, then run the same command again")]
+    #[error(
+        "the probe's answer has no section `{kind}`: the host's shell ended early; look at the host's load, memory and disk, then run the same command again"
+    )]
     Missing {
         /// Kind whose section is missing.
         kind: String,
