@@ -38,7 +38,7 @@ pub const SCHEMAS: &[RoleSchema] = &[
             setting("opcache", SettingKind::Bool),
         ],
     ),
-    role("app", &[]),
+    role("app", &[setting("packages", SettingKind::List)]),
     role("redis", &[]),
     role("redis-sentinel", &[]),
     role("mysql", &[]),
