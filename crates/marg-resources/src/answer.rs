@@ -73,7 +73,9 @@ impl Answer {
     pub fn parse(output: &str) -> Answer {
         let mut answer = Answer::default();
         let mut current: Option<String> = None;
-        for line in output.lines() {
+        // Not `lines`: that takes a carriage return for part of the newline, and a name may end
+        // in one.
+        for line in output.split('\n') {
             if let Some(kind) = line.strip_prefix("@kind ") {
                 answer.sections.insert(kind.to_owned(), Section::default());
                 current = Some(kind.to_owned());
@@ -133,6 +135,12 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_carriage_return_belongs_to_the_line() {
+        let answer = Answer::parse("@kind a\nx\r\n@end a 0\n");
+        assert_eq!(answer.section("a"), Ok(&["x\r".to_owned()][..]));
+    }
 
     #[test]
     fn a_cut_off_or_failed_section_is_an_error() {
