@@ -30,3 +30,6 @@ pub use report::{DeployReport, HostReport, Report};
 pub use run::RunOutput;
 pub use status::{FleetStatus, HostStatus};
 pub use vault::{Vault, VaultError};
+
+#[cfg(test)]
+mod messages_tests;

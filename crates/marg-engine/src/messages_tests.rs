@@ -1,0 +1,218 @@
+//! Every message that the engine can give, in one place: what failed, why, and what to do.
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Write;
+use std::io::{Error, ErrorKind};
+
+use marg_resources::{Misread, RoleError};
+
+use crate::deploy::{DeployError, SourceError};
+use crate::error::EngineError;
+use crate::host::HostError;
+use crate::vault::VaultError;
+
+fn text(value: &str) -> String {
+    value.to_owned()
+}
+
+fn denied() -> Error {
+    Error::new(ErrorKind::PermissionDenied, "permission denied")
+}
+
+fn step() -> HostError {
+    HostError::Step {
+        host: text("http1"),
+        step: text("write file /etc/nginx/nginx.conf"),
+        status: text("1"),
+        output: text("unknown directive \"gzp\""),
+    }
+}
+
+fn hosts() -> Vec<EngineError> {
+    let host = || text("http1");
+    let errors = vec![
+        HostError::Locked {
+            host: host(),
+            holder: text("anna@laptop since 2026-11-21T10:00:00Z"),
+        },
+        HostError::Cut {
+            host: host(),
+            during: text("a look"),
+        },
+        HostError::Look {
+            host: host(),
+            status: text("2"),
+            output: text("no such file"),
+        },
+        HostError::Misread {
+            host: host(),
+            source: Misread::Line {
+                kind: text("package"),
+                line: text("junk"),
+            },
+        },
+        HostError::Misread {
+            host: host(),
+            source: Misread::Missing { kind: text("file") },
+        },
+        HostError::Misread {
+            host: host(),
+            source: Misread::Distro {
+                found: text("fedora 43"),
+                known: text("debian-13"),
+            },
+        },
+        step(),
+        HostError::TooLong {
+            host: host(),
+            step: text("install nginx"),
+            seconds: 1800,
+        },
+        HostError::NotConverged {
+            host: host(),
+            left: text("service nginx (start)"),
+        },
+        HostError::Unhealthy {
+            host: host(),
+            check: text("nginx answers"),
+            seconds: 30,
+            output: text("connection refused"),
+        },
+    ];
+    errors.into_iter().map(EngineError::from).collect()
+}
+
+fn environments() -> Vec<EngineError> {
+    vec![
+        EngineError::DropletLimit {
+            limit: 10,
+            present: 8,
+            wanted: 4,
+        },
+        EngineError::NoSuch {
+            what: "host or group",
+            name: text("htp1"),
+            known: text("http1"),
+        },
+        EngineError::NoMachine {
+            host: text("http1"),
+        },
+        EngineError::ShutOut {
+            droplets: text("marg-http1"),
+        },
+        EngineError::PlannedRole {
+            host: text("lb1"),
+            role: text("haproxy"),
+            phase: 3,
+        },
+        EngineError::OtherPhase {
+            phase: 1,
+            droplets: text("marg-http1, marg-redis1"),
+        },
+        EngineError::MissingSecrets {
+            names: text("mail_password"),
+            path: text("secrets.toml"),
+        },
+        EngineError::Image {
+            host: text("http1"),
+            image: text("fedora-43-x64"),
+            known: text("debian-13-x64"),
+        },
+        EngineError::Hosts {
+            failures: vec![
+                (text("http1"), step().into()),
+                (
+                    text("redis1"),
+                    EngineError::NoMachine {
+                        host: text("redis1"),
+                    },
+                ),
+            ],
+        },
+        RoleError::MissingSecret {
+            name: text("mail_password"),
+        }
+        .into(),
+        VaultError::Io {
+            action: "read",
+            path: "secrets.toml".into(),
+            source: denied(),
+        }
+        .into(),
+        VaultError::Exposed {
+            path: "secrets.toml".into(),
+            mode: 0o644,
+        }
+        .into(),
+        VaultError::Malformed {
+            path: "secrets.toml".into(),
+            reason: text("invalid key"),
+        }
+        .into(),
+        VaultError::Lost {
+            path: "secrets.toml".into(),
+            name: text("app_key"),
+        }
+        .into(),
+    ]
+}
+
+fn deploys() -> Vec<EngineError> {
+    let (app, release) = (|| text("flow.marg"), || text("20261121-100000-abcdef12"));
+    let repository = || text("../shop");
+    let reason = || Box::new(EngineError::from(step()));
+    let errors = vec![
+        SourceError::NoGit {
+            reason: text("not found"),
+        }
+        .into(),
+        SourceError::Git {
+            action: "fetch",
+            repository: repository(),
+            output: text("denied"),
+        }
+        .into(),
+        SourceError::NoCommit {
+            repository: repository(),
+            reference: text("v9"),
+        }
+        .into(),
+        SourceError::NoFolder {
+            repository: repository(),
+            commit: text("abcdef"),
+            path: text("apps/flow"),
+        }
+        .into(),
+        DeployError::Before {
+            app: app(),
+            release: release(),
+            reason: reason(),
+        },
+        DeployError::TakenBack {
+            app: app(),
+            release: release(),
+            host: text("http1"),
+            restored: text("20261120-100000-12345678"),
+            reason: reason(),
+        },
+        DeployError::Stuck {
+            app: app(),
+            release: release(),
+            host: text("http1"),
+            reason: reason(),
+            also: text("the connection to worker1 was lost"),
+        },
+        DeployError::NoWayBack { app: app() },
+        DeployError::Local { source: denied() },
+    ];
+    errors.into_iter().map(EngineError::from).collect()
+}
+
+#[test]
+fn every_message_says_what_why_and_what_next() {
+    let mut all = String::new();
+    for error in [hosts(), environments(), deploys()].into_iter().flatten() {
+        writeln!(all, "[{:?}] {error}\n", error.kind()).unwrap();
+    }
+    insta::assert_snapshot!(all);
+}
