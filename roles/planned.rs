@@ -16,8 +16,18 @@ pub const PLANNED: &[RoleSchema] = &[
         settings: &[],
     },
     RoleSchema {
-        name: "mysql-replica",
-        doc: "Planned: provisioned from phase 4. Follows the primary database for reads.",
+        name: "keepalived",
+        doc: "Planned: provisioned from phase 4. Hands the entry address from balancer to balancer.",
+        settings: &[],
+    },
+    RoleSchema {
+        name: "proxy",
+        doc: "Planned: provisioned from phase 4. Follows the living primaries for the applications.",
+        settings: &[],
+    },
+    RoleSchema {
+        name: "mysql-replication",
+        doc: "Planned: provisioned from phase 4. A primary and its replicas.",
         settings: &[],
     },
 ];

@@ -73,6 +73,7 @@ impl Role for Base {
         let mut resources = swap(context);
         resources.extend(packages(context));
         resources.extend(names(context)?);
+        resources.extend(services(context)?);
         resources.push(Link::new("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC").into());
         resources.extend(upgrades(context)?);
         // Services may bind to the private address before the network is up at boot.
@@ -122,18 +123,22 @@ fn packages(context: &Context) -> Vec<Resource> {
         .collect()
 }
 
+/// A line of `/etc/hosts`.
 #[derive(Serialize)]
-struct Row {
-    address: minijinja::Value,
-    names: Vec<String>,
+pub struct Row {
+    /// Address.
+    pub address: minijinja::Value,
+    /// Names, the full one first.
+    pub names: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Values {
+    rows: Vec<Row>,
 }
 
 /// The host's own name, and everybody's in `/etc/hosts`: DigitalOcean has no private DNS.
 fn names(context: &Context) -> Result<Vec<Resource>, RoleError> {
-    #[derive(Serialize)]
-    struct Values {
-        rows: Vec<Row>,
-    }
     let name = &context.host.name;
     let rows = rows(context);
     let set = format!("hostname {}", quote(name));
@@ -145,12 +150,37 @@ fn names(context: &Context) -> Result<Vec<Resource>, RoleError> {
     ])
 }
 
+/// The block with the services' own names: where they lead to depends on the phase. Nobody but
+/// the applications' hosts asks for them where a proxy follows the primaries; there the role
+/// `proxy` writes it, after the proxy runs.
+fn services(context: &Context) -> Result<Option<Resource>, RoleError> {
+    if context.host.has_role("proxy") {
+        return Ok(None);
+    }
+    let rows = match context.blueprint().with_role("proxy").next() {
+        Some(_) => Vec::new(),
+        None => service_rows(context),
+    };
+    service_block(rows).map(Some)
+}
+
+/// The block itself.
+pub fn service_block(rows: Vec<Row>) -> Result<Resource, RoleError> {
+    let text = HOSTS.render(Values { rows })?;
+    Ok(Block::new("/etc/hosts", "services", text).into())
+}
+
 fn rows(context: &Context) -> Vec<Row> {
     let (fleet, blueprint) = (context.fleet, context.blueprint());
     let hosts = blueprint.hosts.iter().map(|host| Row {
         address: trusted(network::private(fleet, host)),
         names: vec![network::internal(blueprint, &host.name), host.name.clone()],
     });
+    hosts.collect()
+}
+
+fn service_rows(context: &Context) -> Vec<Row> {
+    let (fleet, blueprint) = (context.fleet, context.blueprint());
     let services = blueprint.phase.groups.iter().filter_map(|group| {
         let first = blueprint
             .hosts
@@ -167,7 +197,7 @@ fn rows(context: &Context) -> Vec<Row> {
             .collect();
         (!names.is_empty()).then_some(Row { address, names })
     });
-    hosts.chain(services).collect()
+    services.collect()
 }
 
 fn upgrades(context: &Context) -> Result<Vec<Resource>, RoleError> {

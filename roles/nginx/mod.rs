@@ -54,7 +54,8 @@ impl Role for Nginx {
         let open = |port, from| Opening { port, from };
         if has_balancer(blueprint) {
             // TLS ends at the balancer.
-            return vec![open(80, Peer::Role("haproxy"))];
+            let entry = [open(80, Peer::Entry), open(443, Peer::Entry)];
+            return [vec![open(80, Peer::Role("haproxy"))], entry.into()].concat();
         }
         vec![open(80, Peer::Internet), open(443, Peer::Internet)]
     }

@@ -77,7 +77,7 @@ fn allowed(context: &Context) -> BTreeSet<Allowed> {
 
 fn peers(context: &Context, peer: &Peer) -> Vec<Option<String>> {
     let others = |role: Option<&str>| -> Vec<Option<String>> {
-        let hosts = context.blueprint().hosts.iter();
+        let hosts = context.fleet.peers();
         hosts
             .filter(|host| role.is_none_or(|role| host.has_role(role)))
             .filter(|host| host.name != context.host.name)
@@ -86,6 +86,8 @@ fn peers(context: &Context, peer: &Peer) -> Vec<Option<String>> {
     };
     match peer {
         Peer::Internet => vec![None],
+        Peer::Entry if context.fleet.entry_at.as_ref() == Some(&context.host.name) => vec![None],
+        Peer::Entry => Vec::new(),
         Peer::Operators => operators(&context.blueprint().environment.ssh_from),
         Peer::Role(role) => others(Some(role)),
         Peer::Fleet => others(None),
@@ -102,6 +104,8 @@ fn operators(networks: &[String]) -> Vec<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
     use crate::testing::World;
 
@@ -137,6 +141,21 @@ mod tests {
         // Behind a balancer the web servers are not public.
         let three = World::new(3);
         assert_eq!(rules(&three, "http1"), ["22 any", "80 10.20.0.2"]);
+    }
+
+    #[test]
+    fn on_the_way_between_phases_nobody_is_shut_out() {
+        let mut three = World::new(3);
+        three.fleet.entry_at = Some("http1".to_owned());
+        assert_eq!(rules(&three, "http1"), ["22 any", "80 any", "443 any"]);
+        assert_eq!(rules(&three, "http2"), ["22 any", "80 10.20.0.2"]);
+        // A worker on its way out still finishes its jobs.
+        let mut two = World::new(2);
+        let gone = two.fleet.blueprint.hosts.pop().unwrap();
+        assert_eq!(rules(&two, "mysql1"), ["22 any", "3306 10.20.0.2"]);
+        two.fleet.leaving.push(gone);
+        let open = ["22 any", "3306 10.20.0.2", "3306 10.20.0.5"];
+        assert_eq!(rules(&two, "mysql1"), open);
     }
 
     #[test]

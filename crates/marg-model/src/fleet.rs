@@ -15,6 +15,15 @@ pub struct Fleet {
     pub machines: BTreeMap<String, Machine>,
     /// The public entry address.
     pub entry: Address,
+    /// Host to which the entry address leads now; `None` before it leads anywhere. On the way
+    /// from one phase to another that is not yet, or no longer, the blueprint's own.
+    pub entry_at: Option<String>,
+    /// Hosts that the blueprint no longer has and that still serve: until they are gone, others
+    /// let them in as before. Their machines are in `machines`.
+    pub leaving: Vec<Host>,
+    /// Who leads now, by role: the primary of `mysql`, the master of `redis`. A role that
+    /// nobody leads, or whose hosts were not asked, is not in it.
+    pub leaders: BTreeMap<String, String>,
 }
 
 /// A machine behind a host.
@@ -75,6 +84,27 @@ impl Fleet {
             blueprint: blueprint.clone(),
             machines,
             entry: Address::Pending("entry address".to_owned()),
+            entry_at: None,
+            leaving: Vec::new(),
+            leaders: BTreeMap::new(),
+        }
+    }
+
+    /// Hosts that others must let in: the blueprint's, and those on their way out.
+    pub fn peers(&self) -> impl Iterator<Item = &Host> {
+        self.blueprint.hosts.iter().chain(&self.leaving)
+    }
+
+    /// Whether the host leads its fellows of that role. A host that is alone does; of several
+    /// that were not asked (in a plan without a fleet) the first does.
+    pub fn leads(&self, role: &str, host: &str) -> bool {
+        match self.leaders.get(role) {
+            Some(leader) => leader == host,
+            None => self
+                .blueprint
+                .with_role(role)
+                .next()
+                .is_some_and(|first| first.name == host),
         }
     }
 

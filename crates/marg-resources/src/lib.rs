@@ -30,5 +30,7 @@ pub use kinds::{
 };
 pub use plan::{HostPlan, PlannedChange, Step, plan, plan_fresh};
 pub use quote::quote;
-pub use role::{Check, Context, Opening, Peer, Role, RoleError};
+pub use role::{
+    Check, Context, HostAnswer, HostAnswers, Leadership, Opening, Peer, Role, RoleError,
+};
 pub use script::{PRELUDE, Shell, apply_script, probe_script};

@@ -1,5 +1,7 @@
 //! The contract of a role: a pure function from a host in its fleet to resources.
 
+use std::collections::BTreeMap;
+
 use marg_model::{
     Blueprint, Distro, Fleet, Host, Machine, RoleSchema, Secret, SecretSpec, Secrets, SettingValue,
 };
@@ -26,6 +28,18 @@ pub trait Role: Sync {
     /// What the host should be.
     fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError>;
 
+    /// How this role's hosts tell which of them leads. Only for roles that replicate; the hosts
+    /// are asked before anything is planned for them.
+    fn leadership(&self) -> Option<Leadership> {
+        None
+    }
+
+    /// What is taken away from hosts of the fleet that do not have this role, and may have had
+    /// it in another phase.
+    fn leftovers(&self, _context: &Context) -> Vec<Resource> {
+        Vec::new()
+    }
+
     /// Whether the role works, asked after a change.
     fn checks(&self, _context: &Context) -> Vec<Check> {
         Vec::new()
@@ -46,12 +60,40 @@ pub struct Opening {
 pub enum Peer {
     /// Everyone.
     Internet,
+    /// Everyone, while the entry address leads to this host: on the way from one phase to another
+    /// visitors still arrive here.
+    Entry,
     /// The inventory's `ssh_from` networks.
     Operators,
-    /// Hosts with that role, by their private addresses.
+    /// Hosts with that role, by their private addresses; those on their way out included.
     Role(&'static str),
     /// Hosts of the fleet, by their private addresses.
     Fleet,
+}
+
+/// How the hosts of a replicated role tell who leads.
+pub struct Leadership {
+    /// The service that is led, as [`Fleet::leaders`] names it: `redis`, `mysql`.
+    pub of: &'static str,
+    /// A script without secrets that prints what this host knows, also when the service is not
+    /// installed yet, and ends with status 0.
+    pub question: fn(&Context) -> String,
+    /// Decides from what was printed. Pure.
+    pub decide: fn(&Fleet, &HostAnswers) -> Result<Option<String>, RoleError>,
+}
+
+/// What the hosts of a replicated role said, by name.
+pub type HostAnswers = BTreeMap<String, HostAnswer>;
+
+/// What a host of a replicated role said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostAnswer {
+    /// What it printed.
+    Said(String),
+    /// Its machine does not exist yet.
+    NotThere,
+    /// Its machine exists and does not answer.
+    Silent,
 }
 
 /// A question that a host answers with exit status 0 when all is well. Asked again until the
@@ -89,6 +131,14 @@ pub enum RoleError {
         template: String,
         /// What the engine says.
         reason: String,
+    },
+    /// Several hosts claim to lead, or none that may be chosen.
+    #[error("{of}: {message}")]
+    Leader {
+        /// The service.
+        of: &'static str,
+        /// Who says what, and what to do.
+        message: String,
     },
     /// A setting cannot work on this host.
     #[error("{host}: {message}")]

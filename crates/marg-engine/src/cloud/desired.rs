@@ -68,6 +68,8 @@ fn openings(blueprint: &Blueprint, roles: &[&dyn Role], group: &str) -> BTreeSet
 
 fn add_peer(peers: &mut Peers, blueprint: &Blueprint, peer: &Peer) {
     match peer {
+        // The rules that are there stay until the entry address has moved.
+        Peer::Entry => {}
         Peer::Internet => peers.addresses.extend(ANYWHERE.map(str::to_owned)),
         Peer::Operators => peers
             .addresses

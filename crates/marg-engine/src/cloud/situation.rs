@@ -169,6 +169,7 @@ impl Situation {
             blueprint: blueprint.clone(),
             machines: machines.collect(),
             entry,
+            ..Fleet::pending(blueprint)
         }
     }
 }

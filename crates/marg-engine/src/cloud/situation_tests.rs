@@ -59,7 +59,9 @@ fn marg_roles_schemas() -> &'static [marg_model::RoleSchema] {
         "scheduler",
         "haproxy",
         "redis-sentinel",
-        "mysql-replica"
+        "mysql-replication",
+        "proxy",
+        "keepalived"
     ]
 }
 

@@ -84,6 +84,7 @@ fn roles() {
 
 fn opening(opening: &Opening) -> String {
     let from = match &opening.from {
+        Peer::Entry => "everyone, while the entry address leads there".to_owned(),
         Peer::Internet => "everyone".to_owned(),
         Peer::Operators => "the inventory's `ssh_from` networks".to_owned(),
         Peer::Role(role) => format!("hosts with the role `{role}`, by their private addresses"),
