@@ -35,6 +35,7 @@ mod pace;
 mod scrub;
 mod tag;
 mod types;
+mod wait;
 
 pub use cloud::Cloud;
 pub use converge::{
@@ -50,3 +51,4 @@ pub use new_droplet::{CreatedDroplet, NewDroplet};
 pub use pace::Pace;
 pub use tag::{Owned, Tag};
 pub use types::*;
+pub use wait::{OnWait, Wait, WaitReason};
