@@ -53,6 +53,38 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The inventory cannot be written. It is as it was.
+    #[error(
+        "cannot write {path}: {source}; the file is as it was. See that you may write there, or \
+         make the change yourself: {change}", path = path.display()
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What was to be written, for example `phases.3.groups.http.count = 4`.
+        change: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The inventory is no longer what was read.
+    #[error(
+        "{path} was changed by somebody else meanwhile, so nothing was written to it; look at it \
+         and run the same command again", path = path.display()
+    )]
+    ChangedMeanwhile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The inventory is written in a way that marg cannot edit.
+    #[error("marg cannot edit {inventory} here ({reason}); write it there yourself: {change}")]
+    Uneditable {
+        /// The inventory file.
+        inventory: String,
+        /// What was to be written, for example `phases.3.groups.http.count = 4`.
+        change: String,
+        /// What is in the way.
+        reason: String,
+    },
     /// Inventory or phase say something that marg does not understand.
     #[error("{0}")]
     Invalid(Diagnostics),
