@@ -19,6 +19,7 @@ pub mod mysql;
 pub mod nginx;
 #[path = "php-fpm/mod.rs"]
 pub mod php_fpm;
+pub mod proxy;
 pub mod redis;
 pub mod scheduler;
 pub mod ufw;
@@ -37,6 +38,7 @@ pub const ROLES: &[&dyn Role] = &[
     &php_fpm::PhpFpm,
     &redis::Redis,
     &mysql::Mysql,
+    &proxy::Proxy,
     &app::App,
     &worker::Worker,
     &scheduler::Scheduler,

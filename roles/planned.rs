@@ -21,11 +21,6 @@ pub const PLANNED: &[RoleSchema] = &[
         settings: &[],
     },
     RoleSchema {
-        name: "proxy",
-        doc: "Planned: provisioned from phase 4. Follows the living primaries for the applications.",
-        settings: &[],
-    },
-    RoleSchema {
         name: "mysql-replication",
         doc: "Planned: provisioned from phase 4. A primary and its replicas.",
         settings: &[],

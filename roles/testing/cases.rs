@@ -25,6 +25,7 @@ const CASES: &[(&str, usize, &str, &str)] = &[
     ("mysql", 2, "mysql1", "debian-13"),
     ("mysql", 2, "mysql1", "debian-sid"),
     ("mysql", 2, "mysql1", "ubuntu-24.04"),
+    ("proxy", 4, "http1", "debian-13"),
     ("app", 2, "http1", "debian-13"),
     ("app", 2, "http1", "ubuntu-24.04"),
     ("worker", 2, "worker1", "debian-13"),
