@@ -79,18 +79,23 @@ impl Project {
                 .ok_or_else(|| Error::PhaseNotChosen {
                     inventory: self.source.0.clone(),
                 })?;
+        let phase = self.phase(number)?;
+        let (name, text) = &self.source;
+        let blueprint = resolve::blueprint(&self.inventory, phase);
+        blueprint.map_err(|misfits| Error::Invalid(misfits.locate(name, text)))
+    }
+
+    /// The phase of that number.
+    fn phase(&self, number: u8) -> Result<&Phase, Error> {
         let phase = self.phases.iter().find(|phase| phase.number == number);
-        let phase = phase.ok_or_else(|| Error::NoPhase {
+        phase.ok_or_else(|| Error::NoPhase {
             number,
             known: self
                 .phases
                 .iter()
                 .map(|phase| phase.number.to_string())
                 .collect(),
-        })?;
-        let (name, text) = &self.source;
-        let blueprint = resolve::blueprint(&self.inventory, phase);
-        blueprint.map_err(|misfits| Error::Invalid(misfits.locate(name, text)))
+        })
     }
 
     /// Folder of the environment's secrets, keys and pinned host keys. The lab has its own, so

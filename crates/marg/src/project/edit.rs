@@ -26,14 +26,34 @@ impl Project {
     /// The inventory with another number of hosts for a group, in that phase alone.
     ///
     /// # Errors
-    /// The number does not fit the phase, or the file cannot be edited.
-    pub fn with_count(&self, phase: u8, group: &str, count: u16) -> Result<Edited, Error> {
+    /// The group is not there or must keep its number, the number is out of range, or the file
+    /// cannot be edited.
+    pub fn with_count(&self, phase: u8, group: &str, count: i64) -> Result<Edited, Error> {
+        let groups = &self.phase(phase)?.groups;
+        let found = groups.iter().find(|one| one.name == group);
+        let found = found.ok_or_else(|| Error::NoGroup {
+            group: group.to_owned(),
+            phase,
+            hint: parse::hint(group, "groups", groups.iter().map(|one| one.name.as_str())),
+        })?;
+        if found.holds_data {
+            return Err(Error::FixedGroup {
+                group: group.to_owned(),
+                phase,
+                count: found.count,
+            });
+        }
+        let most = parse::MAX_COUNT;
+        if !(1..=i64::from(most)).contains(&count) {
+            return Err(Error::Count {
+                group: group.to_owned(),
+                count,
+                most,
+            });
+        }
         let number = phase.to_string();
         let path = ["phases", &number, "groups", group];
-        let edited = self.with(&path, "count", i64::from(count).into())?;
-        // The parser alone does not know which groups must keep their number.
-        edited.project.blueprint(Some(phase))?;
-        Ok(edited)
+        self.with(&path, "count", count.into())
     }
 
     /// The inventory with another size for one host.
@@ -295,12 +315,17 @@ hostnames = [\"shop.test\"]
         for (said, expected) in [
             (
                 refused(project.with_count(3, "mysql", 2)),
-                "phases.3.groups.mysql.count: `mysql` holds data",
+                "phase 3 is made for 1 of it",
             ),
             (
-                refused(project.with_count(2, "lb", 2)),
-                "phase 2 has no group `lb`",
+                refused(project.with_count(2, "htpp", 2)),
+                "phase 2 has no group `htpp`; did you mean `http`?",
             ),
+            (
+                refused(project.with_count(3, "http", -1)),
+                "`http` cannot have -1 hosts: a group has 1 to 100",
+            ),
+            (refused(project.with_count(7, "http", 2)), "no phase 7"),
             (
                 refused(project.with_size("http9", "s-1vcpu-2gb")),
                 "no host `http9`",
