@@ -15,6 +15,7 @@ mod render;
 
 pub mod app;
 pub mod base;
+pub mod haproxy;
 pub mod mysql;
 pub mod nginx;
 #[path = "php-fpm/mod.rs"]
@@ -34,6 +35,7 @@ pub use planned::PLANNED;
 pub const ROLES: &[&dyn Role] = &[
     &base::Base,
     &ufw::Ufw,
+    &haproxy::Haproxy,
     &nginx::Nginx,
     &php_fpm::PhpFpm,
     &redis::Redis,

@@ -6,11 +6,6 @@ use marg_model::RoleSchema;
 /// `plan --offline`. A provision refuses them.
 pub const PLANNED: &[RoleSchema] = &[
     RoleSchema {
-        name: "haproxy",
-        doc: "Planned: provisioned from phase 3. Balances requests over the http hosts.",
-        settings: &[],
-    },
-    RoleSchema {
         name: "redis-sentinel",
         doc: "Planned: provisioned from phase 4. Watches Redis and promotes a replica.",
         settings: &[],
