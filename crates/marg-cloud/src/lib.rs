@@ -41,7 +41,8 @@ pub use cloud::Cloud;
 pub use converge::{
     Ensured, How, Ready, assign_reserved_ip, destroy_droplet, destroy_vpc, ensure_droplet,
     ensure_firewall, ensure_reserved_ip, ensure_ssh_key, ensure_vpc, release_reserved_ip,
-    run_action, unassign_reserved_ip, wait_for_action, wait_until_enforced, wait_until_ready,
+    resize_and_start, run_action, shut_down, unassign_reserved_ip, wait_for_action,
+    wait_until_enforced, wait_until_ready,
 };
 pub use digitalocean::{DIGITALOCEAN, DigitalOcean, Options};
 pub use error::{CloudError, CloudResult};
