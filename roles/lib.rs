@@ -22,6 +22,8 @@ pub mod nginx;
 pub mod php_fpm;
 pub mod proxy;
 pub mod redis;
+#[path = "redis-sentinel/mod.rs"]
+pub mod redis_sentinel;
 pub mod scheduler;
 pub mod ufw;
 pub mod worker;
@@ -39,6 +41,7 @@ pub const ROLES: &[&dyn Role] = &[
     &nginx::Nginx,
     &php_fpm::PhpFpm,
     &redis::Redis,
+    &redis_sentinel::RedisSentinel,
     &mysql::Mysql,
     &proxy::Proxy,
     &app::App,

@@ -23,6 +23,7 @@ const CASES: &[(&str, usize, &str, &str)] = &[
     ("php-fpm", 2, "http1", "ubuntu-24.04"),
     ("redis", 1, "app1", "debian-13"),
     ("redis", 2, "redis1", "debian-13"),
+    ("redis-sentinel", 4, "redis2", "debian-13"),
     ("mysql", 1, "app1", "debian-13"),
     ("mysql", 2, "mysql1", "debian-13"),
     ("mysql", 2, "mysql1", "debian-sid"),
