@@ -17,6 +17,8 @@ pub mod app;
 pub mod base;
 pub mod haproxy;
 pub mod mysql;
+#[path = "mysql-replication/mod.rs"]
+pub mod mysql_replication;
 pub mod nginx;
 #[path = "php-fpm/mod.rs"]
 pub mod php_fpm;
@@ -43,6 +45,7 @@ pub const ROLES: &[&dyn Role] = &[
     &redis::Redis,
     &redis_sentinel::RedisSentinel,
     &mysql::Mysql,
+    &mysql_replication::MysqlReplication,
     &proxy::Proxy,
     &app::App,
     &worker::Worker,

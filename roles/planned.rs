@@ -10,9 +10,4 @@ pub const PLANNED: &[RoleSchema] = &[
         doc: "Planned: provisioned from phase 4. Hands the entry address from balancer to balancer.",
         settings: &[],
     },
-    RoleSchema {
-        name: "mysql-replication",
-        doc: "Planned: provisioned from phase 4. A primary and its replicas.",
-        settings: &[],
-    },
 ];
