@@ -217,6 +217,21 @@ mod tests {
                 path: "inventories/shop.toml".into(),
                 source: missing(),
             },
+            Error::NoGroup {
+                group: "htpp".to_owned(),
+                phase: 3,
+                hint: "did you mean `http`?".to_owned(),
+            },
+            Error::FixedGroup {
+                group: "redis".to_owned(),
+                phase: 3,
+                count: 1,
+            },
+            Error::Count {
+                group: "http".to_owned(),
+                count: 0,
+                most: 100,
+            },
             Error::Write {
                 path: "inventories/shop.toml".into(),
                 change: "phases.3.groups.http.count = 4".to_owned(),

@@ -9,6 +9,7 @@ mod lab;
 mod plan;
 mod releases;
 mod report;
+mod scale;
 mod status;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use lab::{lab_document, lab_down, lab_status, lab_up};
 pub use plan::{plan, plan_document};
 pub use releases::releases;
 pub use report::{deployed, hosts_failed, report};
+pub use scale::{Scaled, scale};
 pub use status::{hosts_lost, status};
 
 use marg::{Action, Monthly};
