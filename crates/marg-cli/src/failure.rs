@@ -176,6 +176,7 @@ impl From<LabError> for Failure {
             LabError::NotRoot
             | LabError::NoMirror
             | LabError::NoSuchHost { .. }
+            | LabError::AmbiguousHost { .. }
             | LabError::NoSuchImage { .. } => Kind::Config,
             _ => Kind::Cloud,
         };
