@@ -135,10 +135,10 @@ fn login_file(context: &Context) -> Result<Resource, RoleError> {
 fn ready(context: &Context) -> Command {
     let name = network::internal(context.blueprint(), "redis");
     let script = format!(
-        "end=$(($(date +%s) + 120))\n\
+        "end=$(($(date +%s) + 300))\n\
          until {question}; do\n\
          if [ \"$(date +%s)\" -ge \"$end\" ]; then\n\
-         echo 'no master of redis was found within 120 seconds; see: curl http://127.0.0.1:{STATS_PORT}/stats;csv'\n\
+         echo 'no master of redis was found within 300 seconds; see: curl http://127.0.0.1:{STATS_PORT}/stats;csv'\n\
          exit 1\nfi\nsleep 0.5\ndone",
         question = redis::question(crate::redis::PORT),
     );

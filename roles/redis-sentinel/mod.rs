@@ -33,7 +33,7 @@ pub const PASSWORD_SECRET: &str = "sentinel_password";
 
 /// Written once, then Sentinel's.
 const OWN_FILE: &str = "/var/lib/redis/sentinel.conf";
-const REPLICATION_FILE: &str = "/etc/redis/marg.d/replication.conf";
+const REPLICATION_FILE: &str = "/etc/redis/marg-replication.conf";
 const SERVICE: &str = "redis-sentinel";
 
 const DOWN_AFTER_SECONDS: u64 = 5;

@@ -2,7 +2,7 @@
 //! persisted; the cache lives where what is used least may go.
 
 use marg_model::{Blueprint, RoleSchema, Secret, SecretKind, SecretSpec, Setting, SettingKind};
-use marg_resources::kinds::{Command, File, Package, Service, Sysctl};
+use marg_resources::kinds::{Command, Directory, File, Package, Service, Sysctl};
 use marg_resources::{
     Check, Context, Leadership, Notice, Notify, Opening, Peer, Resource, Role, RoleError, quote,
 };
@@ -129,8 +129,9 @@ impl Role for Redis {
 }
 
 /// An addition to a unit of the distribution, which systemd reads before the unit starts again.
-pub fn drop_in(unit: &str, text: String) -> [Resource; 2] {
-    let path = format!("/etc/systemd/system/{unit}.service.d/marg.conf");
+pub fn drop_in(unit: &str, text: String) -> [Resource; 3] {
+    let folder = format!("/etc/systemd/system/{unit}.service.d");
+    let path = format!("{folder}/marg.conf");
     // Younger than the file once systemd has read it; a question that costs no process.
     let mark = quote(&format!("/var/lib/marg/{unit}.read"));
     let read = format!("systemctl daemon-reload\n: > {mark}");
@@ -139,6 +140,7 @@ pub fn drop_in(unit: &str, text: String) -> [Resource; 2] {
         .unless(is_read)
         .watch([format!("file {path}")]);
     [
+        Directory::new(folder).into(),
         File::new(path, text).notify(Notice::restart(unit)),
         command.into(),
     ]
