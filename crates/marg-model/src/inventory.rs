@@ -23,6 +23,8 @@ pub struct Inventory {
     pub groups: BTreeMap<String, GroupOverride>,
     /// Overrides per host.
     pub hosts: BTreeMap<String, HostOverride>,
+    /// Overrides in one phase alone, by its number.
+    pub phases: BTreeMap<u8, PhaseOverride>,
 }
 
 /// Name, place and domain of an environment.
@@ -165,4 +167,20 @@ pub struct HostOverride {
     pub settings: Settings,
     /// Variables of the applications on this host.
     pub env: Env,
+}
+
+/// What an inventory changes in one phase alone. It wins over [`GroupOverride`] there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PhaseOverride {
+    /// By group.
+    pub groups: BTreeMap<String, GroupInPhase>,
+}
+
+/// How many hosts a group has in one phase, and how large they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupInPhase {
+    /// Number of hosts.
+    pub count: Option<u16>,
+    /// Size slug.
+    pub size: Option<String>,
 }

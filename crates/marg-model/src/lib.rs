@@ -26,8 +26,8 @@ pub use distro::{Distro, SqlEngine};
 pub use event::{Event, EventSink, StepStatus};
 pub use fleet::{Address, Fleet, Machine};
 pub use inventory::{
-    App, Database, DatabaseUser, Env, EnvValue, Environment, GroupOverride, HostOverride,
-    Inventory, Settings, Tls,
+    App, Database, DatabaseUser, Env, EnvValue, Environment, GroupInPhase, GroupOverride,
+    HostOverride, Inventory, PhaseOverride, Settings, Tls,
 };
 pub use phase::{Capacity, Group, Limit, Phase};
 pub use resolve::{ResolveError, ResolveErrors};

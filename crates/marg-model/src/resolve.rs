@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::blueprint::{Blueprint, Host, HostEnv};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::inventory::{GroupOverride, HostOverride, Inventory, Settings};
+use crate::inventory::{GroupInPhase, GroupOverride, HostOverride, Inventory, Settings};
 use crate::parse;
 use crate::phase::{Group, Phase};
 
@@ -70,7 +70,8 @@ impl ResolveErrors {
 /// Resolves an inventory in a phase. Pure; both have been checked on their own by
 /// [`crate::parse`].
 ///
-/// What the host says wins over its group, and the group over the inventory or the phase.
+/// What the host says wins over its group in this phase, that over its group in all phases, and
+/// the group over the inventory or the phase's own file.
 /// Overrides of groups and hosts that this phase does not have are left for the phases that do.
 ///
 /// # Errors
@@ -83,12 +84,13 @@ pub fn blueprint(inventory: &Inventory, phase: &Phase) -> Result<Blueprint, Reso
     let names = |group: &str| -> Vec<String> {
         let found = phase.groups.iter().find(|one| one.name == group);
         found
-            .map(|one| host_names(inventory, one))
+            .map(|one| host_names(inventory, phase, one))
             .unwrap_or_default()
     };
     let hosts = phase.groups.iter().flat_map(|group| {
         let needs: Vec<String> = group.needs.iter().flat_map(|need| names(need)).collect();
-        (1..=count(inventory, group)).map(move |number| host(inventory, group, number, &needs))
+        (1..=count(inventory, phase, group))
+            .map(move |number| host(inventory, (phase, group), number, &needs))
     });
     Ok(Blueprint {
         environment: inventory.environment.clone(),
@@ -103,12 +105,12 @@ pub fn blueprint(inventory: &Inventory, phase: &Phase) -> Result<Blueprint, Reso
 fn misfits(inventory: &Inventory, phase: &Phase) -> Vec<ResolveError> {
     let mut errors = Vec::new();
     for group in phase.groups.iter().filter(|group| group.holds_data) {
-        let count = count(inventory, group);
+        let count = count(inventory, phase, group);
         // Two hosts that both believe they hold the data is how data is lost: only a phase
         // knows how several of them work together.
         if count != group.count {
             errors.push(ResolveError {
-                keys: ["groups", &group.name, "count"].map(str::to_owned).to_vec(),
+                keys: count_keys(inventory, phase, group),
                 message: format!(
                     "`{}` holds data, and phase {} is made for {} of it, not {count}",
                     group.name, phase.number, group.count
@@ -123,23 +125,50 @@ fn misfits(inventory: &Inventory, phase: &Phase) -> Vec<ResolveError> {
     errors
 }
 
-fn count(inventory: &Inventory, group: &Group) -> u16 {
-    let given = inventory.groups.get(&group.name).and_then(|own| own.count);
-    given.unwrap_or(group.count)
+/// What the inventory says about the group in this phase alone.
+fn in_phase<'i>(
+    inventory: &'i Inventory,
+    phase: &Phase,
+    group: &Group,
+) -> Option<&'i GroupInPhase> {
+    inventory.phases.get(&phase.number)?.groups.get(&group.name)
 }
 
-fn host_names(inventory: &Inventory, group: &Group) -> Vec<String> {
-    (1..=count(inventory, group))
+fn count(inventory: &Inventory, phase: &Phase, group: &Group) -> u16 {
+    let here = in_phase(inventory, phase, group).and_then(|own| own.count);
+    let everywhere = inventory.groups.get(&group.name).and_then(|own| own.count);
+    here.or(everywhere).unwrap_or(group.count)
+}
+
+/// Where the inventory gives the number of hosts that [`count`] takes.
+fn count_keys(inventory: &Inventory, phase: &Phase, group: &Group) -> Vec<String> {
+    let number = phase.number.to_string();
+    let here = in_phase(inventory, phase, group).and_then(|own| own.count);
+    let keys: &[&str] = match here {
+        Some(_) => &["phases", &number, "groups", &group.name, "count"],
+        None => &["groups", &group.name, "count"],
+    };
+    keys.iter().map(|key| (*key).to_owned()).collect()
+}
+
+fn host_names(inventory: &Inventory, phase: &Phase, group: &Group) -> Vec<String> {
+    (1..=count(inventory, phase, group))
         .map(|number| format!("{}{number}", group.name))
         .collect()
 }
 
-fn host(inventory: &Inventory, group: &Group, number: u16, needs: &[String]) -> Host {
+fn host(
+    inventory: &Inventory,
+    (phase, group): (&Phase, &Group),
+    number: u16,
+    needs: &[String],
+) -> Host {
     let name = format!("{}{number}", group.name);
     let (no_group, no_host) = (GroupOverride::default(), HostOverride::default());
     let of_group = inventory.groups.get(&group.name).unwrap_or(&no_group);
     let of_host = inventory.hosts.get(&name).unwrap_or(&no_host);
-    let size = of_host.size.as_ref().or(of_group.size.as_ref());
+    let here = in_phase(inventory, phase, group).and_then(|own| own.size.as_ref());
+    let size = of_host.size.as_ref().or(here).or(of_group.size.as_ref());
     let image = of_host.image.as_ref().or(of_group.image.as_ref());
     let mut local = of_group.env.clone();
     local.extend(of_host.env.clone());
@@ -177,7 +206,7 @@ mod tests {
     use super::*;
     use crate::inventory::EnvValue;
     use crate::schema::SettingValue;
-    use crate::testing::{SCHEMAS, inventory, phases, workspace_file};
+    use crate::testing::{self, SCHEMAS, inventory, phases, workspace_file};
 
     fn host_of(blueprint: &Blueprint, name: &str) -> Host {
         blueprint.host(name).unwrap().clone()
@@ -273,6 +302,27 @@ mod tests {
     }
 
     #[test]
+    fn a_phases_own_word_counts_there_alone() {
+        let inventory = inventory(
+            "[groups.http]\ncount = 2\nsize = \"s-1vcpu-2gb\"\n\
+             [phases.3.groups.http]\ncount = 4\nsize = \"s-2vcpu-2gb\"\n\
+             [phases.4.groups.worker]\nsize = \"s-1vcpu-1gb\"\n\
+             [hosts.http2]\nsize = \"s-2vcpu-4gb\"\n",
+        );
+        let sizes = |phase: usize, group: &str| {
+            let blueprint = blueprint(&inventory, &phases()[phase - 1]).unwrap();
+            let hosts = blueprint.hosts.iter().filter(|host| host.group == group);
+            let sizes: Vec<String> = hosts.map(|host| host.size.clone()).collect();
+            sizes.join(" ")
+        };
+        assert_eq!(sizes(2, "http"), "s-1vcpu-2gb s-2vcpu-4gb");
+        let four = "s-2vcpu-2gb s-2vcpu-4gb s-2vcpu-2gb s-2vcpu-2gb";
+        assert_eq!(sizes(3, "http"), four);
+        assert_eq!(sizes(4, "http"), "s-1vcpu-2gb s-2vcpu-4gb");
+        assert_eq!(sizes(4, "worker"), ["s-1vcpu-1gb"; 5].join(" "));
+    }
+
+    #[test]
     fn needs_are_the_names_of_hosts() {
         let blueprint = blueprint(&inventory(""), &phases()[3]).unwrap();
         for (host, expected) in [
@@ -301,5 +351,9 @@ mod tests {
         assert_eq!(located, format!("shop.toml:2:1: {said}"));
         // Phase 1 has no such group, so the line waits.
         assert!(blueprint(&inventory, &phases()[0]).is_ok());
+        let only = "[phases.2.groups.mysql]\ncount = 2\n";
+        let errors = blueprint(&testing::inventory(only), &phases()[1]).unwrap_err();
+        let located = errors.locate("shop.toml", only).to_string();
+        assert_eq!(located, format!("shop.toml:2:1: phases.2.{said}"));
     }
 }

@@ -31,6 +31,6 @@ pub use kinds::{
 pub use plan::{HostPlan, PlannedChange, Step, plan, plan_fresh};
 pub use quote::quote;
 pub use role::{
-    Check, Context, HostAnswer, HostAnswers, Leadership, Opening, Peer, Role, RoleError,
+    Check, Context, HostAnswer, HostAnswers, Leadership, Opening, Peer, Role, RoleError, Traffic,
 };
 pub use script::{PRELUDE, Shell, apply_script, probe_script};

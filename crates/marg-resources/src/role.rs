@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use marg_model::{
-    Blueprint, Distro, Fleet, Host, Machine, RoleSchema, Secret, SecretSpec, Secrets, SettingValue,
+    App, Blueprint, Distro, Fleet, Host, Machine, RoleSchema, Secret, SecretSpec, Secrets,
+    SettingValue,
 };
 use thiserror::Error;
 
 use crate::kind::Resource;
+use crate::script::Shell;
 
 /// One role. Registered by one line in the registry of the roles' crate.
 pub trait Role: Sync {
@@ -31,6 +33,12 @@ pub trait Role: Sync {
     /// How this role's hosts tell which of them leads. Only for roles that replicate; the hosts
     /// are asked before anything is planned for them.
     fn leadership(&self) -> Option<Leadership> {
+        None
+    }
+
+    /// How this role's hosts take another host out of the traffic and put it back. Only for roles
+    /// that hand on visitors' requests; each of their hosts is asked.
+    fn traffic(&self) -> Option<Traffic> {
         None
     }
 
@@ -94,6 +102,32 @@ pub enum HostAnswer {
     NotThere,
     /// Its machine exists and does not answer.
     Silent,
+}
+
+/// How a balancer takes a host out of the traffic and puts it back. The context is the
+/// balancer's, the host is the one that goes or comes, and `None` means all its applications.
+/// Each function gives a script without secrets that runs on the balancer, says on standard output
+/// what it found, and may be run again at any time.
+#[derive(Clone, Copy)]
+pub struct Traffic {
+    /// Sends the host no new requests, and waits until those that it has are answered. Ends with
+    /// status 0 when it has none left, [`Traffic::LEFT_IN`] or [`Traffic::BUSY`], and with any
+    /// other when the balancer could not be told.
+    pub drain: fn(&Context, &Host, Option<&App>) -> Shell,
+    /// Sends the host requests again, and waits until its health check succeeds. Ends with status
+    /// 0 when it serves, [`Traffic::NOT_UP`], and with any other when the balancer could not be
+    /// told. Also what lets a new host's first requests in.
+    pub ready: fn(&Context, &Host, Option<&App>) -> Shell,
+}
+
+impl Traffic {
+    /// Status of a drain that did nothing, because no other host could serve meanwhile.
+    pub const LEFT_IN: i32 = 3;
+    /// Status of a drain whose host gets no new requests and still had old ones at the deadline.
+    pub const BUSY: i32 = 4;
+    /// Status of a `ready` whose host is let in, but whose health check still failed at the
+    /// deadline; it gets requests as soon as the check succeeds.
+    pub const NOT_UP: i32 = 5;
 }
 
 /// A question that a host answers with exit status 0 when all is well. Asked again until the

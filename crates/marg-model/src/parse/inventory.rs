@@ -1,12 +1,17 @@
 //! Reading `inventories/*.toml`.
 
+use std::collections::BTreeMap;
+
 use super::app::apps;
 use super::node::Node;
 use super::overrides::{GroupWords, env, groups, groups_of, hosts, image, settings};
+use super::phase_overrides::phases as phase_overrides;
 use super::reader::{Reader, Table};
 use super::{networks, rules, words};
 use crate::diagnostic::Diagnostics;
-use crate::inventory::{App, Database, DatabaseUser, Environment, Inventory};
+use crate::inventory::{
+    App, Database, DatabaseUser, Environment, GroupOverride, Inventory, PhaseOverride,
+};
 use crate::phase::Phase;
 use crate::schema::RoleSchema;
 
@@ -25,10 +30,17 @@ pub fn inventory(
     phases: &[Phase],
 ) -> Result<Inventory, Diagnostics> {
     let known = groups_of(phases);
-    Reader::document(file_name, text, |table| read(table, schemas, &known))
+    Reader::document(file_name, text, |table| {
+        read(table, schemas, &known, phases)
+    })
 }
 
-fn read(table: &Table<'_>, schemas: &[RoleSchema], known: &[GroupWords<'_>]) -> Inventory {
+fn read(
+    table: &Table<'_>,
+    schemas: &[RoleSchema],
+    known: &[GroupWords<'_>],
+    phases: &[Phase],
+) -> Inventory {
     let environment = table
         .required_table("environment", environment)
         .unwrap_or_else(no_environment);
@@ -36,16 +48,33 @@ fn read(table: &Table<'_>, schemas: &[RoleSchema], known: &[GroupWords<'_>]) -> 
     let databases = databases(table, &apps);
     let database_users = database_users(table, &apps, &databases);
     let groups = groups(table, schemas, known);
+    let phases = phase_overrides(table, phases);
+    let counts = counts(&groups, &phases);
     Inventory {
         environment,
         databases,
         database_users,
         env: env(table, "env"),
         settings: settings(table, "settings", schemas, None),
-        hosts: hosts(table, schemas, known, &groups),
+        hosts: hosts(table, schemas, known, &counts),
         groups,
+        phases,
         apps: apps.into_iter().map(|(app, _)| app).collect(),
     }
+}
+
+/// Every number of hosts that the inventory gives to a group, in all phases or in one.
+fn counts<'a>(
+    groups: &'a BTreeMap<String, GroupOverride>,
+    phases: &'a BTreeMap<u8, PhaseOverride>,
+) -> Vec<(&'a str, u16)> {
+    let everywhere = groups.iter().map(|(name, group)| (name, group.count));
+    let in_phases = phases.values().flat_map(|phase| &phase.groups);
+    let in_phases = in_phases.map(|(name, group)| (name, group.count));
+    everywhere
+        .chain(in_phases)
+        .filter_map(|(name, count)| Some((name.as_str(), count?)))
+        .collect()
 }
 
 fn environment(table: &Table<'_>) -> Environment {

@@ -7,6 +7,7 @@ mod networks;
 mod node;
 mod overrides;
 mod phase;
+mod phase_overrides;
 mod reader;
 mod rules;
 #[cfg(test)]

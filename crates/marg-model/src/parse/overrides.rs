@@ -177,13 +177,8 @@ pub(crate) fn groups(
             continue;
         };
         let read = node.table(|table| GroupOverride {
-            count: table
-                .optional("count")
-                .and_then(|node| node.number(1..=MAX_COUNT))
-                .and_then(|count| u16::try_from(count).ok()),
-            size: table
-                .optional("size")
-                .and_then(|node| node.text(rules::slug)),
+            count: group_count(table),
+            size: group_size(table),
             image: table.optional("image").and_then(|node| image(&node)),
             settings: settings(table, "settings", schemas, Some(group)),
             env: env(table, "env"),
@@ -193,16 +188,27 @@ pub(crate) fn groups(
     groups
 }
 
-/// `[hosts.NAME]`; `groups` may raise the number of hosts.
+/// `count` of a group.
+pub(super) fn group_count(table: &Table<'_>) -> Option<u16> {
+    let count = table.optional("count")?.number(1..=MAX_COUNT)?;
+    u16::try_from(count).ok()
+}
+
+/// `size` of a group.
+pub(super) fn group_size(table: &Table<'_>) -> Option<String> {
+    table.optional("size")?.text(rules::slug)
+}
+
+/// `[hosts.NAME]`; `counts` are the numbers of hosts that the inventory gives to groups.
 pub(crate) fn hosts(
     table: &Table<'_>,
     schemas: &[RoleSchema],
     known: &[GroupWords<'_>],
-    groups: &BTreeMap<String, GroupOverride>,
+    counts: &[(&str, u16)],
 ) -> BTreeMap<String, HostOverride> {
     let mut hosts = BTreeMap::new();
     for (name, node) in table.entries("hosts") {
-        let Some(group) = group_of_host(name, known, groups, &node) else {
+        let Some(group) = group_of_host(name, known, counts, &node) else {
             continue;
         };
         let read = node.table(|table| HostOverride {
@@ -222,7 +228,7 @@ pub(crate) fn hosts(
 fn group_of_host<'k, 'p>(
     name: &str,
     known: &'k [GroupWords<'p>],
-    groups: &BTreeMap<String, GroupOverride>,
+    counts: &[(&str, u16)],
     node: &Node<'_>,
 ) -> Option<&'k GroupWords<'p>> {
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -240,8 +246,8 @@ fn group_of_host<'k, 'p>(
         );
         return None;
     };
-    let own = groups.get(stem).and_then(|group| group.count);
-    let most = own.unwrap_or(0).max(group.count);
+    let own = counts.iter().filter(|(name, _)| *name == stem);
+    let most = own.fold(group.count, |most, (_, count)| most.max(*count));
     let number = digits
         .parse::<u16>()
         .ok()

@@ -52,6 +52,8 @@ fn the_inventory_page_tells_of_every_key() {
         "[databases.shop]",
         "[database_users.shop]",
         "[groups.http]",
+        "[phases.3]",
+        "[phases.3.groups.http]",
         "[hosts.http1]",
     ] {
         let keys = known_keys(table);
