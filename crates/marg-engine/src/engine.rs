@@ -84,7 +84,11 @@ impl Engine {
         match phases.len() {
             0 | 1 => Ok(phases.into_iter().next()),
             _ => Err(EngineError::BetweenPhases {
-                phases: phases.iter().map(u8::to_string).collect::<Vec<_>>().join(" and "),
+                phases: phases
+                    .iter()
+                    .map(u8::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" and "),
             }),
         }
     }
@@ -93,7 +97,12 @@ impl Engine {
     pub(crate) async fn machines(&self, blueprint: &Blueprint) -> Result<Situation, EngineError> {
         let found = Found::machines(self.cloud(), blueprint).await?;
         let hint = self.vault.entry_hint();
-        Ok(Situation::bind(blueprint, &self.options.phases, found, hint))
+        Ok(Situation::bind(
+            blueprint,
+            &self.options.phases,
+            found,
+            hint,
+        ))
     }
 
     /// The environment's secrets, made where they are missing. `existing` tells whether machines

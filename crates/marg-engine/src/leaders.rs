@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use marg_model::{Fleet, Host, Machine};
-use marg_resources::{Context, HostAnswer, HostAnswers, Leadership, Role};
+use marg_resources::{HostAnswer, HostAnswers, Leadership, Role, RoleError};
 
-use crate::desired::promised;
-use crate::engine::Engine;
+use crate::desired::{Desired, promised};
 use crate::error::EngineError;
 use crate::host::link::Link;
 
@@ -45,40 +44,37 @@ pub fn asked(services: &[Replicated]) -> BTreeSet<&str> {
     hosts.map(String::as_str).collect()
 }
 
-/// Asks over the links. Services without an answer that can be decided are in the second part:
-/// their hosts cannot be planned.
-pub async fn ask(
-    engine: &Engine,
-    fleet: &Fleet,
-    services: &[Replicated],
-    links: &mut Links,
-) -> (BTreeMap<String, String>, BTreeMap<String, EngineError>) {
-    let mut leaders = BTreeMap::new();
-    let mut undecided = BTreeMap::new();
+/// What was found out about who leads.
+#[derive(Default)]
+pub struct Leaders {
+    /// Leader of each service.
+    pub known: BTreeMap<String, String>,
+    /// Hosts of services that nobody can be said to lead, and why: they cannot be planned.
+    pub undecided: BTreeMap<String, RoleError>,
+}
+
+/// Asks over the links.
+pub async fn ask(desired: &Desired<'_>, services: &[Replicated], links: &mut Links) -> Leaders {
+    let mut leaders = Leaders::default();
     for service in services {
-        let of = service.leadership.of;
-        let answers = answers(engine, fleet, service, links).await;
-        let decided = match answers {
-            Ok(answers) => (service.leadership.decide)(fleet, &answers).map_err(EngineError::from),
-            Err(error) => Err(error),
-        };
-        match decided {
-            Ok(leader) => leaders.extend(leader.map(|leader| (of.to_owned(), leader))),
+        let answers = answers(desired, service, links).await;
+        match (service.leadership.decide)(desired.fleet, &answers) {
+            Ok(leader) => {
+                let of = service.leadership.of.to_owned();
+                leaders.known.extend(leader.map(|leader| (of, leader)));
+            }
             Err(error) => {
-                undecided.insert(of.to_owned(), error);
+                let hosts = service.hosts.iter();
+                let hosts = hosts.map(|host| (host.clone(), error.clone()));
+                leaders.undecided.extend(hosts);
             }
         }
     }
-    (leaders, undecided)
+    leaders
 }
 
-async fn answers(
-    engine: &Engine,
-    fleet: &Fleet,
-    service: &Replicated,
-    links: &mut Links,
-) -> Result<HostAnswers, EngineError> {
-    let secrets = engine.vault().secrets()?;
+async fn answers(desired: &Desired<'_>, service: &Replicated, links: &mut Links) -> HostAnswers {
+    let fleet = desired.fleet;
     let hosts: BTreeMap<&str, (&Host, &Machine)> = fleet
         .peers()
         .filter_map(|host| Some((host.name.as_str(), (host, fleet.machine(&host.name)?))))
@@ -91,15 +87,11 @@ async fn answers(
             let Ok(link) = link else {
                 return Some((name.clone(), HostAnswer::Silent));
             };
-            let context = Context {
-                fleet,
-                host,
-                machine,
-                distro: promised(host).ok()?,
-                secrets: &secrets,
-                roles: engine.roles(),
-            };
-            let said = link.talk.look(&(service.leadership.question)(&context)).await;
+            let context = desired.context(host, machine, promised(host).ok()?);
+            let said = link
+                .talk
+                .look(&(service.leadership.question)(&context))
+                .await;
             let answer = said.map_or(HostAnswer::Silent, HostAnswer::Said);
             Some((name.clone(), answer))
         });
@@ -107,7 +99,7 @@ async fn answers(
     for host in &service.hosts {
         answers.entry(host.clone()).or_insert(HostAnswer::NotThere);
     }
-    Ok(answers)
+    answers
 }
 
 /// Refuses to go on when the one that leads has to leave.

@@ -12,7 +12,11 @@ use super::transition::Entry;
 use crate::environment::{CloudChange, CloudKind, Monthly};
 
 /// Everything, in the order in which it is done.
-pub fn changes(blueprint: &Blueprint, roles: &[&dyn Role], situation: &Situation) -> Vec<CloudChange> {
+pub fn changes(
+    blueprint: &Blueprint,
+    roles: &[&dyn Role],
+    situation: &Situation,
+) -> Vec<CloudChange> {
     let found = &situation.found;
     let mut changes = Vec::new();
     let mut add = |kind, name: String, action, details| {
@@ -138,7 +142,10 @@ pub fn obsolete_firewalls<'a>(
         .map(|group| desired::firewall_name(blueprint, group))
         .collect();
     let prefix = desired::firewall_name(blueprint, "");
-    let names = found.firewalls.iter().map(|firewall| firewall.name.as_str());
+    let names = found
+        .firewalls
+        .iter()
+        .map(|firewall| firewall.name.as_str());
     names.filter(move |name| name.starts_with(&prefix) && !wanted.contains(*name))
 }
 

@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use marg_cloud::{
-    Cloud, CloudError, Droplet, FirewallSpec, How, Journal, NewDroplet, NewVpc, Owned, SshKey, Tag, Vpc,
-    assign_reserved_ip, ensure_droplet, ensure_firewall, ensure_reserved_ip, ensure_ssh_key,
+    Cloud, CloudError, Droplet, FirewallSpec, How, Journal, NewDroplet, NewVpc, Owned, SshKey, Tag,
+    Vpc, assign_reserved_ip, ensure_droplet, ensure_firewall, ensure_reserved_ip, ensure_ssh_key,
     ensure_vpc, wait_until_enforced, wait_until_ready,
 };
 use marg_model::{Blueprint, Event, Host};
 
-use super::changes::{
-    firewall_changes, not_of_the_phase, obsolete_firewalls, phase_tag, untagged,
-};
+use super::changes::{firewall_changes, not_of_the_phase, obsolete_firewalls, phase_tag, untagged};
 use super::desired;
 use super::lockout;
 use super::situation::Situation;
