@@ -15,10 +15,12 @@ mod render;
 
 pub mod app;
 pub mod base;
+pub mod haproxy;
 pub mod mysql;
 pub mod nginx;
 #[path = "php-fpm/mod.rs"]
 pub mod php_fpm;
+pub mod proxy;
 pub mod redis;
 pub mod scheduler;
 pub mod ufw;
@@ -33,10 +35,12 @@ pub use planned::PLANNED;
 pub const ROLES: &[&dyn Role] = &[
     &base::Base,
     &ufw::Ufw,
+    &haproxy::Haproxy,
     &nginx::Nginx,
     &php_fpm::PhpFpm,
     &redis::Redis,
     &mysql::Mysql,
+    &proxy::Proxy,
     &app::App,
     &worker::Worker,
     &scheduler::Scheduler,

@@ -6,11 +6,6 @@ use marg_model::RoleSchema;
 /// `plan --offline`. A provision refuses them.
 pub const PLANNED: &[RoleSchema] = &[
     RoleSchema {
-        name: "haproxy",
-        doc: "Planned: provisioned from phase 3. Balances requests over the http hosts.",
-        settings: &[],
-    },
-    RoleSchema {
         name: "redis-sentinel",
         doc: "Planned: provisioned from phase 4. Watches Redis and promotes a replica.",
         settings: &[],
@@ -18,11 +13,6 @@ pub const PLANNED: &[RoleSchema] = &[
     RoleSchema {
         name: "keepalived",
         doc: "Planned: provisioned from phase 4. Hands the entry address from balancer to balancer.",
-        settings: &[],
-    },
-    RoleSchema {
-        name: "proxy",
-        doc: "Planned: provisioned from phase 4. Follows the living primaries for the applications.",
         settings: &[],
     },
     RoleSchema {

@@ -71,6 +71,17 @@ pub fn supervisor(value: &str) -> Result<String, Refusal> {
     Ok(marg_resources::quote(value).replace('%', "%%"))
 }
 
+/// A word of `haproxy.cfg`. Single quotes are literal there.
+pub fn haproxy(value: &str) -> Result<String, Refusal> {
+    if value.contains('\'') || has_other_controls(value, &[]) {
+        return Err("haproxy cannot hold `'` or control characters in a word");
+    }
+    if is_plain(value) {
+        return Ok(value.to_owned());
+    }
+    Ok(format!("'{value}'"))
+}
+
 /// A string of `redis.conf`: every byte can be written.
 pub fn redis(value: &str) -> String {
     let mut quoted = String::from("\"");
@@ -121,6 +132,8 @@ mod tests {
         ] {
             assert_eq!(own(supervisor(value)), expected, "supervisor {value:?}");
         }
+        assert_eq!(own(haproxy("/a b$#\"~")), Ok("'/a b$#\"~'".to_owned()));
+        assert!(haproxy("it's").is_err() && haproxy("a\nb").is_err());
         assert_eq!(redis("a\" \\é\n"), "\"a\\\" \\\\\\xc3\\xa9\\x0a\"");
     }
 

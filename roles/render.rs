@@ -64,6 +64,7 @@ fn environment() -> Environment<'static> {
     }
     environment.set_formatter(write_value);
     environment.add_filter("nginx", |value: String| quoted(quoting::nginx(&value)));
+    environment.add_filter("haproxy", |value: String| quoted(quoting::haproxy(&value)));
     environment.add_filter("ini", |value: String| quoted(quoting::ini(&value)));
     environment.add_filter("redis", |value: String| quoted(Ok(quoting::redis(&value))));
     environment.add_filter("supervisor", |value: String| {

@@ -184,6 +184,7 @@ fn site(context: &Context, app: &App) -> Result<String, RoleError> {
         upload_limit: &'a str,
         tls: Option<Certificate<'a>>,
         http2_directive: bool,
+        balanced: bool,
         headers: Vec<(&'static str, &'static str)>,
         timeout: u64,
         limited_paths: &'a [String],
@@ -201,6 +202,7 @@ fn site(context: &Context, app: &App) -> Result<String, RoleError> {
         hostnames: &app.hostnames,
         upload_limit: &app.upload_limit,
         http2_directive: has_http2_directive(context.distro),
+        balanced: has_balancer(context.blueprint()),
         headers: headers(tls.is_some()),
         tls: tls.map(|tls| Certificate {
             certificate: &tls.certificate,

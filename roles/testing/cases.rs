@@ -13,6 +13,8 @@ const CASES: &[(&str, usize, &str, &str)] = &[
     ("base", 1, "app1", "debian-13"),
     ("base", 2, "http1", "debian-13"),
     ("ufw", 2, "redis1", "debian-13"),
+    ("haproxy", 3, "lb1", "debian-13"),
+    ("haproxy", 4, "lb2", "ubuntu-24.04"),
     ("nginx", 2, "http1", "debian-13"),
     ("nginx", 2, "http1", "ubuntu-24.04"),
     ("nginx", 3, "http1", "debian-13"),
@@ -25,6 +27,7 @@ const CASES: &[(&str, usize, &str, &str)] = &[
     ("mysql", 2, "mysql1", "debian-13"),
     ("mysql", 2, "mysql1", "debian-sid"),
     ("mysql", 2, "mysql1", "ubuntu-24.04"),
+    ("proxy", 4, "http1", "debian-13"),
     ("app", 2, "http1", "debian-13"),
     ("app", 2, "http1", "ubuntu-24.04"),
     ("worker", 2, "worker1", "debian-13"),
@@ -95,6 +98,18 @@ fn tls_and_limits_and_other_settings() {
         let path = format!("{name}/cases/settings-{distro}.txt");
         check_case(&path, &found).unwrap();
     }
+}
+
+#[test]
+fn tls_ends_at_the_balancer() {
+    let mut world = World::new(3);
+    let blueprint = &mut world.fleet.blueprint;
+    blueprint.apps[0].tls = Some(Tls {
+        certificate: "/etc/ssl/marg/fullchain.pem".to_owned(),
+        key: "/etc/ssl/marg/privkey.pem".to_owned(),
+    });
+    let found = portrait(role("haproxy").unwrap(), &world.context("lb1", "debian-13"));
+    check_case("haproxy/cases/tls-debian-13.txt", &found).unwrap();
 }
 
 #[test]

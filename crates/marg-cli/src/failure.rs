@@ -217,6 +217,19 @@ mod tests {
                 path: "inventories/shop.toml".into(),
                 source: missing(),
             },
+            Error::Write {
+                path: "inventories/shop.toml".into(),
+                change: "phases.3.groups.http.count = 4".to_owned(),
+                source: missing(),
+            },
+            Error::ChangedMeanwhile {
+                path: "inventories/shop.toml".into(),
+            },
+            Error::Uneditable {
+                inventory: "inventories/shop.toml".to_owned(),
+                change: "phases.3.groups.http.count = 4".to_owned(),
+                reason: "`phases` is no table".to_owned(),
+            },
             Error::NoPhase {
                 number: 7,
                 known: vec!["1".to_owned(), "2".to_owned()],

@@ -293,6 +293,10 @@ fn advice(message: &str) -> &'static str {
 }
 
 #[cfg(test)]
+#[path = "messages_tests.rs"]
+mod messages;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -35,12 +35,14 @@ mod pace;
 mod scrub;
 mod tag;
 mod types;
+mod wait;
 
 pub use cloud::Cloud;
 pub use converge::{
     Ensured, How, Ready, assign_reserved_ip, destroy_droplet, destroy_vpc, ensure_droplet,
     ensure_firewall, ensure_reserved_ip, ensure_ssh_key, ensure_vpc, release_reserved_ip,
-    run_action, unassign_reserved_ip, wait_for_action, wait_until_enforced, wait_until_ready,
+    resize_and_start, run_action, shut_down, unassign_reserved_ip, wait_for_action,
+    wait_until_enforced, wait_until_ready,
 };
 pub use digitalocean::{DIGITALOCEAN, DigitalOcean, Options};
 pub use error::{CloudError, CloudResult};
@@ -50,3 +52,4 @@ pub use new_droplet::{CreatedDroplet, NewDroplet};
 pub use pace::Pace;
 pub use tag::{Owned, Tag};
 pub use types::*;
+pub use wait::{OnWait, Wait, WaitReason};

@@ -22,6 +22,8 @@ pub struct Pace {
     pub ready_for: Duration,
     /// Until an action, or a move of a reserved IP, has ended.
     pub action_for: Duration,
+    /// How long a guest may take to shut down before its power is cut.
+    pub shutdown_for: Duration,
     /// Until a deleted droplet, or a VPC that its members leave slowly, is gone.
     pub delete_for: Duration,
     /// When to ask again for a deletion that was accepted and did not happen.
@@ -41,6 +43,7 @@ impl Default for Pace {
             adopt_for: Duration::from_secs(90),
             ready_for: Duration::from_secs(600),
             action_for: Duration::from_secs(600),
+            shutdown_for: Duration::from_secs(120),
             delete_for: Duration::from_secs(300),
             delete_again_after: Duration::from_secs(60),
             enforce_for: Duration::from_secs(180),

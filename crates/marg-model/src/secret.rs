@@ -72,7 +72,10 @@ impl Secrets {
     /// output of commands that marg did not write.
     pub fn redact(&self, text: &str) -> String {
         let mut clean = text.to_owned();
-        for value in self.0.values().map(Secret::expose) {
+        let whole = self.0.values().map(Secret::expose);
+        // Output comes line by line, so the lines of a key are as secret as the key.
+        let lines = whole.clone().flat_map(str::lines);
+        for value in whole.chain(lines) {
             // Very short values would also blank out innocent text.
             if value.len() >= 6 && clean.contains(value) {
                 clean = clean.replace(value, "•••");
@@ -91,6 +94,15 @@ mod tests {
         let mut secrets = Secrets::default();
         secrets.insert("redis_password", Secret::new("canary-1234"));
         assert!(!format!("{secrets:?}").contains("canary"));
+    }
+
+    #[test]
+    fn redact_blanks_the_lines_of_a_secret() {
+        let mut secrets = Secrets::default();
+        secrets.insert("key", Secret::new("canary-1\nab\ncanary-2\n"));
+        assert_eq!(secrets.redact("x canary-1\nab\ncanary-2\n"), "x •••");
+        assert_eq!(secrets.redact("x canary-2"), "x •••");
+        assert_eq!(secrets.redact("about"), "about");
     }
 
     #[test]

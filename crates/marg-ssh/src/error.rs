@@ -287,6 +287,10 @@ fn seconds(time: &Duration) -> String {
 }
 
 #[cfg(test)]
+#[path = "messages_tests.rs"]
+mod messages;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -53,6 +53,75 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The phase has no such group.
+    #[error("phase {phase} has no group `{group}`; {hint}")]
+    NoGroup {
+        /// What was asked for.
+        group: String,
+        /// Number of the phase.
+        phase: u8,
+        /// The nearest word, or all of them.
+        hint: String,
+    },
+    /// The group's number of hosts is the phase's own.
+    #[error(
+        "`{group}` holds data: its hosts do not come and go, phase {phase} is made for {count} of \
+         it. A larger machine is `marg resize {group}1 SIZE`; replicas come with a phase that has \
+         them"
+    )]
+    FixedGroup {
+        /// The group.
+        group: String,
+        /// Number of the phase.
+        phase: u8,
+        /// Number of hosts that the phase gives it.
+        count: u16,
+    },
+    /// Fewer or more hosts than a group can have.
+    #[error(
+        "`{group}` cannot have {count} hosts: a group has 1 to {most}. `marg destroy` takes a \
+         whole environment down"
+    )]
+    Count {
+        /// The group.
+        group: String,
+        /// What was asked for; it may be below zero.
+        count: i64,
+        /// Most hosts of a group.
+        most: u16,
+    },
+    /// The inventory cannot be written. It is as it was.
+    #[error(
+        "cannot write {path}: {source}; the file is as it was. See that you may write there, or \
+         make the change yourself: {change}", path = path.display()
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What was to be written, for example `phases.3.groups.http.count = 4`.
+        change: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The inventory is no longer what was read.
+    #[error(
+        "{path} was changed by somebody else meanwhile, so nothing was written to it; look at it \
+         and run the same command again", path = path.display()
+    )]
+    ChangedMeanwhile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The inventory is written in a way that marg cannot edit.
+    #[error("marg cannot edit {inventory} here ({reason}); write it there yourself: {change}")]
+    Uneditable {
+        /// The inventory file.
+        inventory: String,
+        /// What was to be written, for example `phases.3.groups.http.count = 4`.
+        change: String,
+        /// What is in the way.
+        reason: String,
+    },
     /// Inventory or phase say something that marg does not understand.
     #[error("{0}")]
     Invalid(Diagnostics),

@@ -60,7 +60,7 @@ mod project;
 
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, ErrorKind};
-pub use project::Project;
+pub use project::{Edited, Project};
 
 pub use marg_engine::{
     AppReleases, CloudChange, CloudKind, DeployReport, DestroyPreview, DestroyReport, Engine,

@@ -1,5 +1,7 @@
 //! An inventory file, found and read, with the phases beside it.
 
+mod edit;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,11 +10,13 @@ use std::sync::Arc;
 
 use marg_cloud::DigitalOcean;
 use marg_engine::{Engine, EngineError, EnvironmentPlan, Options, Vault};
-use marg_model::{Blueprint, EventSink, Inventory, Phase, builtin, parse, resolve};
+use marg_model::{Blueprint, Event, EventSink, Inventory, Phase, builtin, parse, resolve};
 use marg_roles::ROLES;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
+
+pub use edit::Edited;
 
 /// Phases are numbered from 1 to this; four are built in, a project may add its own.
 const LAST_PHASE: u8 = 9;
@@ -75,18 +79,23 @@ impl Project {
                 .ok_or_else(|| Error::PhaseNotChosen {
                     inventory: self.source.0.clone(),
                 })?;
+        let phase = self.phase(number)?;
+        let (name, text) = &self.source;
+        let blueprint = resolve::blueprint(&self.inventory, phase);
+        blueprint.map_err(|misfits| Error::Invalid(misfits.locate(name, text)))
+    }
+
+    /// The phase of that number.
+    fn phase(&self, number: u8) -> Result<&Phase, Error> {
         let phase = self.phases.iter().find(|phase| phase.number == number);
-        let phase = phase.ok_or_else(|| Error::NoPhase {
+        phase.ok_or_else(|| Error::NoPhase {
             number,
             known: self
                 .phases
                 .iter()
                 .map(|phase| phase.number.to_string())
                 .collect(),
-        })?;
-        let (name, text) = &self.source;
-        let blueprint = resolve::blueprint(&self.inventory, phase);
-        blueprint.map_err(|misfits| Error::Invalid(misfits.locate(name, text)))
+        })
     }
 
     /// Folder of the environment's secrets, keys and pinned host keys. The lab has its own, so
@@ -100,7 +109,7 @@ impl Project {
     /// An engine for this environment that tells `events` what it does.
     pub fn engine(&self, endpoint: &Endpoint, events: Arc<dyn EventSink>) -> Result<Engine, Error> {
         let token = endpoint.token().clone();
-        let cloud = DigitalOcean::new(endpoint.url(), token, marg_cloud::Options::default())?;
+        let cloud = DigitalOcean::new(endpoint.url(), token, telling(&events))?;
         let vault = Vault::open(self.vault_folder(endpoint))?;
         let options = Options {
             who: who(),
@@ -113,6 +122,21 @@ impl Project {
     /// A plan for a fleet of which nothing exists yet. Needs neither network nor token.
     pub fn plan_offline(&self, blueprint: &Blueprint) -> Result<EnvironmentPlan, EngineError> {
         marg_engine::plan_offline(blueprint, ROLES)
+    }
+}
+
+/// The cloud client's usual ways; pauses that the request limit forces become notes.
+fn telling(events: &Arc<dyn EventSink>) -> marg_cloud::Options {
+    let events = Arc::clone(events);
+    let on_wait = marg_cloud::OnWait::new(move |wait| {
+        events.emit(Event::Note {
+            host: None,
+            message: wait.to_string(),
+        });
+    });
+    marg_cloud::Options {
+        on_wait,
+        ..marg_cloud::Options::default()
     }
 }
 

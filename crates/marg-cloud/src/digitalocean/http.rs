@@ -18,6 +18,7 @@ use super::throttle::Throttle;
 use super::wire::error_message;
 use crate::error::{CloudError, CloudResult};
 use crate::scrub::scrub;
+use crate::wait::{Wait, WaitReason};
 
 /// Longest pause between two attempts of one request.
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
@@ -104,7 +105,9 @@ impl Http {
         let mut attempts_left = self.options.attempts;
         let mut limited_since: Option<Instant> = None;
         loop {
-            self.throttle.admit().await;
+            self.throttle
+                .admit(|delay| self.tell(call, delay, WaitReason::Thrift))
+                .await;
             attempts_left = attempts_left.saturating_sub(1);
             let error = match self.attempt(call).await {
                 Attempt::Answer { status, body, .. } if status.is_success() => return Ok(body),
@@ -240,9 +243,19 @@ impl Http {
             request = call.name(),
             "the cloud's request limit is reached; waiting"
         );
-        self.throttle.hold(delay);
+        if self.throttle.hold(delay) {
+            self.tell(call, delay, WaitReason::Refused);
+        }
         sleep(delay).await;
         Ok(())
+    }
+
+    fn tell(&self, call: &Call, delay: Duration, reason: WaitReason) {
+        self.options.on_wait.tell(Wait {
+            request: call.name(),
+            delay,
+            reason,
+        });
     }
 
     /// Doubles with every attempt, with jitter downwards.

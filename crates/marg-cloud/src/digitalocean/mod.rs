@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::error::CloudResult;
 use crate::pace::Pace;
+use crate::wait::OnWait;
 use http::Http;
 
 /// The address of the real thing.
@@ -44,6 +45,8 @@ pub struct Options {
     pub per_second: f64,
     /// Intervals and deadlines of waits.
     pub pace: Pace,
+    /// Hears of pauses that the request limit forces.
+    pub on_wait: OnWait,
 }
 
 impl Default for Options {
@@ -59,6 +62,7 @@ impl Default for Options {
             // 60 + 60 × 3 stays below the API's 250 in any minute.
             per_second: 3.0,
             pace: Pace::default(),
+            on_wait: OnWait::default(),
         }
     }
 }

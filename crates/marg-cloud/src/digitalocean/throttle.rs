@@ -10,6 +10,8 @@ use tokio::time::{Instant, sleep};
 
 /// Requests a second once the hour's allowance runs low.
 const FRUGAL_PER_SECOND: f64 = 1.0;
+/// A shorter pause passes unnoticed.
+const WORTH_TELLING: Duration = Duration::from_millis(900);
 
 #[derive(Debug)]
 pub(super) struct Throttle(Mutex<Bucket>);
@@ -24,6 +26,8 @@ struct Bucket {
     counted_at: Instant,
     /// Nothing starts before this, after a 429.
     not_before: Instant,
+    /// Whoever listens knows that nothing starts before this.
+    told_until: Instant,
 }
 
 impl Throttle {
@@ -36,23 +40,37 @@ impl Throttle {
             allowance: f64::from(burst),
             counted_at: now,
             not_before: now,
+            told_until: now,
         }))
     }
 
-    /// Waits for this request's turn.
-    pub(super) async fn admit(&self) {
-        let delay = self.with(|bucket| bucket.reserve(Instant::now()));
-        if !delay.is_zero() {
-            tracing::debug!(?delay, "waiting, to stay below the cloud's request limit");
-            sleep(delay).await;
+    /// Waits for this request's turn; `tell` hears of a pause that nobody has been told of.
+    pub(super) async fn admit(&self, tell: impl FnOnce(Duration)) {
+        let now = Instant::now();
+        let (delay, news) = self.with(|bucket| {
+            let delay = bucket.reserve(now);
+            // Requests that queue up while a told pause lasts are not told one by one.
+            let news = bucket.told_until <= now && bucket.is_news(now, delay);
+            (delay, news)
+        });
+        if delay.is_zero() {
+            return;
         }
+        tracing::debug!(?delay, "waiting, to stay below the cloud's request limit");
+        if news {
+            tell(delay);
+        }
+        sleep(delay).await;
     }
 
-    /// Holds every later request back: the cloud has said 429.
-    pub(super) fn hold(&self, delay: Duration) {
+    /// Holds every later request back: the cloud has said 429. Whether that is news, because
+    /// nobody has been told of a pause that lasts about as long.
+    pub(super) fn hold(&self, delay: Duration) -> bool {
+        let now = Instant::now();
         self.with(|bucket| {
-            bucket.not_before = bucket.not_before.max(Instant::now() + delay);
-        });
+            bucket.not_before = bucket.not_before.max(now + delay);
+            bucket.is_news(now, delay)
+        })
     }
 
     /// Learns from the counters of an answer: below a twentieth of the limit, be frugal.
@@ -67,6 +85,17 @@ impl Throttle {
 }
 
 impl Bucket {
+    /// Whether a pause lasts noticeably longer than what has been told, and remembers that it is
+    /// told now.
+    fn is_news(&mut self, now: Instant, delay: Duration) -> bool {
+        let told = self.told_until.saturating_duration_since(now);
+        let news = delay.saturating_sub(told) >= WORTH_TELLING;
+        if news {
+            self.told_until = now + delay;
+        }
+        news
+    }
+
     fn reserve(&mut self, now: Instant) -> Duration {
         let rate = if self.frugal {
             FRUGAL_PER_SECOND
@@ -108,10 +137,30 @@ mod tests {
         let started = Instant::now();
         let mut sent = 0;
         while started.elapsed() < Duration::from_secs(60) {
-            throttle.admit().await;
+            throttle.admit(|_| {}).await;
             sent += 1;
         }
         assert!((230..=250).contains(&sent), "{sent}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_told_once() {
+        let throttle = Throttle::new(60, 3.0);
+        assert!(throttle.hold(Duration::from_secs(7)));
+        assert!(
+            !throttle.hold(Duration::from_millis(7_300)),
+            "as good as the same"
+        );
+        assert!(throttle.hold(Duration::from_secs(30)), "much longer");
+        let mut told = Vec::new();
+        throttle.admit(|delay| told.push(delay)).await;
+        assert_eq!(told, [], "it is known that everything waits");
+
+        let throttle = Throttle::new(1, 0.5);
+        throttle.admit(|delay| told.push(delay)).await;
+        assert_eq!(told, [], "no pause");
+        throttle.admit(|delay| told.push(delay)).await;
+        assert_eq!(told, [Duration::from_secs(2)]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 mod converging;
 mod creating;
 mod network;
+mod power;
 mod requests;
 mod script;
 mod server;

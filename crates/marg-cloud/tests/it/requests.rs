@@ -1,8 +1,9 @@
 //! Single requests: pages, limits, retries, errors.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use marg_cloud::{Cloud as _, CloudError, DropletId, NewVpc, Tag};
+use marg_cloud::{Cloud as _, CloudError, DropletId, NewVpc, OnWait, Tag};
 use serde_json::{Value, json};
 
 use crate::server::{Reply, Request, Server, TOKEN};
@@ -116,6 +117,24 @@ async fn a_429_is_waited_out_for_every_method_even_creations() {
         assert_eq!(made.id.0, "v-1", "{headers:?}");
         assert_eq!(server.count("POST /v2/vpcs"), 3);
     }
+}
+
+#[tokio::test]
+async fn whoever_listens_hears_of_a_429() {
+    let mut answers = vec![
+        Reply::Json(201, made_vpc()),
+        Reply::Raw(429, vec![], String::new()),
+    ];
+    let server = Server::start(move |_| answers.pop().unwrap()).await;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ears = Arc::clone(&heard);
+    let cloud = server.cloud_with(|options| {
+        options.rate_limit_longest = Duration::from_secs(1);
+        options.on_wait = OnWait::new(move |wait| ears.lock().unwrap().push(wait.to_string()));
+    });
+    cloud.create_vpc(&vpc()).await.unwrap();
+    let line = "the cloud's request limit is reached (429): waiting 2 s before POST /v2/vpcs";
+    assert_eq!(*heard.lock().unwrap(), [line]);
 }
 
 #[tokio::test]

@@ -102,6 +102,16 @@ pub async fn confirm_guard(engine: &Engine, target: &Target) -> Result<(), SshEr
     Ok(())
 }
 
+/// Connects to a machine that should be up, with the host key that is pinned for it, or with the
+/// one that it was given by a run that ended before that was pinned.
+pub async fn reach(
+    engine: &Engine,
+    name: &str,
+    address: std::net::Ipv4Addr,
+) -> Result<(Session, Target), HostError> {
+    connect(engine, name, address, false).await
+}
+
 async fn connect(
     engine: &Engine,
     name: &str,

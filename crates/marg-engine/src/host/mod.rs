@@ -1,6 +1,6 @@
 //! One host: how marg reaches it, talks to it, and what can go wrong.
 
-mod first_login;
+pub mod first_login;
 pub mod link;
 pub mod talk;
 

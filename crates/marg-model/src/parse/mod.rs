@@ -17,6 +17,9 @@ mod words;
 pub use inventory::inventory;
 pub use phase::phase;
 
+pub use overrides::MAX_COUNT;
+pub use words::hint;
+
 pub(crate) use reader::join;
 
 use std::ops::Range;

@@ -13,7 +13,7 @@ use crate::phase::Phase;
 use crate::schema::{RoleSchema, Setting, SettingKind, SettingValue};
 
 /// Largest number of hosts in a group: far above the guide's five, far below a typing error.
-pub(crate) const MAX_COUNT: u64 = 100;
+pub const MAX_COUNT: u16 = 100;
 
 /// The variables below a key.
 pub(crate) fn env(table: &Table<'_>, key: &'static str) -> Env {
@@ -190,7 +190,7 @@ pub(crate) fn groups(
 
 /// `count` of a group.
 pub(super) fn group_count(table: &Table<'_>) -> Option<u16> {
-    let count = table.optional("count")?.number(1..=MAX_COUNT)?;
+    let count = table.optional("count")?.number(1..=u64::from(MAX_COUNT))?;
     u16::try_from(count).ok()
 }
 

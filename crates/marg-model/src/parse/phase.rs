@@ -82,7 +82,7 @@ fn group<'a>(name: &str, table: &Table<'a>, schemas: &[RoleSchema]) -> Draft<'a>
         name: name.to_owned(),
         count: table
             .required("count", "1")
-            .and_then(|node| node.number(1..=MAX_COUNT))
+            .and_then(|node| node.number(1..=u64::from(MAX_COUNT)))
             .and_then(|count| u16::try_from(count).ok())
             .unwrap_or(1),
         size: table

@@ -27,11 +27,7 @@ pub(crate) fn nearest<'a>(
 
 /// Help for an unknown word: the nearest candidate, or all of them. `what` names them in the
 /// plural.
-pub(crate) fn hint<'a>(
-    word: &str,
-    what: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> String {
+pub fn hint<'a>(word: &str, what: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     let candidates: Vec<&str> = candidates.into_iter().collect();
     match nearest(word, candidates.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),

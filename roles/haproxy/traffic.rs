@@ -1,0 +1,170 @@
+//! How a balancer takes a web server out of the traffic and puts it back.
+
+use marg_model::{App, Host};
+use marg_resources::{Context, Shell, Traffic, quote};
+
+const FUNCTIONS: &str = include_str!("templates/traffic.sh");
+
+/// By haproxy's admin socket, in both backends of each application.
+pub const TRAFFIC: Traffic = Traffic { drain, ready };
+
+fn drain(context: &Context, host: &Host, app: Option<&App>) -> Shell {
+    script(context, host, app, "drain")
+}
+
+fn ready(context: &Context, host: &Host, app: Option<&App>) -> Shell {
+    script(context, host, app, "ready")
+}
+
+fn script(context: &Context, host: &Host, app: Option<&App>, verb: &str) -> Shell {
+    let apps = context.blueprint().apps.iter();
+    let slugs: Vec<String> = apps
+        .filter(|own| app.is_none_or(|app| app.name == own.name))
+        .map(App::slug)
+        .collect();
+    let statuses = format!(
+        "LEFT_IN={} BUSY={} NOT_UP={}\n",
+        Traffic::LEFT_IN,
+        Traffic::BUSY,
+        Traffic::NOT_UP
+    );
+    let subject = format!(
+        "HOST={} APPS={}\n",
+        quote(&host.name),
+        quote(&slugs.join(" "))
+    );
+    Shell::new(format!("{statuses}{subject}{FUNCTIONS}{verb}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+    use crate::testing::World;
+
+    /// Answers like haproxy's socket: the servers as they are in the file `servers`, and silence
+    /// to what is set, which it writes down.
+    const SOCAT: &str = "#!/bin/sh\nread -r line\ncase $line in\n\
+        'show stat'*) echo '# pxname,svname'; cat \"${0%/*}/servers\" ;;\n\
+        *) echo \"$line\" >> \"${0%/*}/told\" ;;\nesac\n";
+
+    fn program(path: &Path, text: &str) {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// What the script says, its status, and how many times it told haproxy something. `servers`
+    /// are words `BACKEND/SERVER=STATUS:REQUESTS`.
+    fn run(verb: &str, servers: &[&str]) -> (String, i32, usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |server: &&str| {
+            let (name, state) = server.split_once('=').unwrap();
+            let (status, requests) = state.split_once(':').unwrap_or((state, "0"));
+            let name = name.replace('/', ",");
+            format!("{name},0,0,{requests}{}{status},1\n", ",".repeat(13))
+        };
+        let text: String = servers.iter().map(line).collect();
+        fs::write(folder.path().join("servers"), text).unwrap();
+        program(&folder.path().join("socat"), SOCAT);
+        let world = World::new(3);
+        let context = world.context("lb1", "debian-13");
+        let host = world.fleet.blueprint.host("http1").unwrap();
+        let app = &world.fleet.blueprint.apps[0];
+        let script = script(&context, host, Some(app), verb).reveal();
+        let script = script
+            .expose()
+            .replace("SECONDS_TO_DRAIN=30", "SECONDS_TO_DRAIN=0")
+            .replace("SECONDS_TO_BE_UP=60", "SECONDS_TO_BE_UP=0")
+            .replace("/usr/local/sbin/marg-haproxy save", "echo saved");
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let output = Command::new("sh")
+            .args(["-c", &script])
+            .env("PATH", path)
+            .output()
+            .unwrap();
+        let told = fs::read_to_string(folder.path().join("told")).unwrap_or_default();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(errors, "", "{said}");
+        (said, output.status.code().unwrap(), told.lines().count())
+    }
+
+    #[test]
+    fn a_drain_leaves_a_server_that_can_serve() {
+        const STAYS: &str = "flow-marg: no other server could serve without http1; it stays in\n";
+        const IDLE: &str = "saved\nhttp1 has no requests any more\n";
+        const WORKS: &str = "saved\nhttp1 gets no new requests and still works on 3 after 0 s\n";
+        const ABSENT: &str = "flow-marg: http1 is no server of this balancer\n";
+        let (one, two) = ("flow-marg/http1", "flow-marg/http2");
+        let (any_one, any_two) = ("flow-marg.any/http1", "flow-marg.any/http2");
+        for (states, said, status, told) in [
+            (["UP", "UP", "UP", "UP"], IDLE.to_owned(), 0, 2),
+            (
+                ["UP:2", "UP", "UP:1", "UP"],
+                WORKS.to_owned(),
+                Traffic::BUSY,
+                2,
+            ),
+            // The other one only answers; it is not ready.
+            (
+                ["UP", "DOWN", "UP", "UP"],
+                STAYS.to_owned(),
+                Traffic::LEFT_IN,
+                0,
+            ),
+            (
+                ["UP", "DRAIN", "UP", "DRAIN"],
+                STAYS.to_owned(),
+                Traffic::LEFT_IN,
+                0,
+            ),
+            (["UP", "UP 1/2", "UP", "UP"], IDLE.to_owned(), 0, 2),
+            // Nobody is ready: what is left must at least answer.
+            (["DOWN", "DOWN", "UP", "UP"], IDLE.to_owned(), 0, 2),
+            (
+                ["DOWN", "DOWN", "UP", "DOWN"],
+                STAYS.to_owned(),
+                Traffic::LEFT_IN,
+                0,
+            ),
+            // It serves nobody anyway, or is out already.
+            (["DOWN", "DOWN", "DOWN", "DOWN"], IDLE.to_owned(), 0, 2),
+            (["DRAIN", "DOWN", "DRAIN", "DOWN"], IDLE.to_owned(), 0, 2),
+        ] {
+            let servers: Vec<String> = [one, two, any_one, any_two]
+                .iter()
+                .zip(states)
+                .map(|(server, state)| format!("{server}={state}"))
+                .collect();
+            let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+            assert_eq!(run("drain", &servers), (said, status, told), "{states:?}");
+        }
+        let (said, status, told) = run("drain", &["flow-marg/http2=UP"]);
+        assert_eq!((said, status, told), (format!("{ABSENT}{IDLE}"), 0, 0));
+    }
+
+    #[test]
+    fn a_server_is_ready_when_its_check_succeeds() {
+        let both = |state| {
+            [
+                format!("flow-marg/http1={state}"),
+                "flow-marg.any/http1=UP".into(),
+            ]
+        };
+        for (state, status) in [("UP", 0), ("UP 1/2", 0), ("DOWN", Traffic::NOT_UP)] {
+            let servers = both(state);
+            let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+            let (said, found, told) = run("ready", &servers);
+            assert_eq!((found, told), (status, 2), "{state}: {said}");
+        }
+        let (said, status, told) = run("ready", &["flow-marg/http2=UP"]);
+        assert_eq!((status, told), (1, 0));
+        assert!(said.contains("does not know http1"), "{said}");
+    }
+}
