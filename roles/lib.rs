@@ -18,11 +18,15 @@ pub mod app;
 pub mod base;
 pub mod haproxy;
 pub mod mysql;
+#[path = "mysql-replication/mod.rs"]
+pub mod mysql_replication;
 pub mod nginx;
 #[path = "php-fpm/mod.rs"]
 pub mod php_fpm;
 pub mod proxy;
 pub mod redis;
+#[path = "redis-sentinel/mod.rs"]
+pub mod redis_sentinel;
 pub mod scheduler;
 pub mod ufw;
 pub mod worker;
@@ -40,7 +44,9 @@ pub const ROLES: &[&dyn Role] = &[
     &nginx::Nginx,
     &php_fpm::PhpFpm,
     &redis::Redis,
+    &redis_sentinel::RedisSentinel,
     &mysql::Mysql,
+    &mysql_replication::MysqlReplication,
     &proxy::Proxy,
     &app::App,
     &worker::Worker,

@@ -6,18 +6,8 @@ use marg_model::RoleSchema;
 /// `plan --offline`. A provision refuses them.
 pub const PLANNED: &[RoleSchema] = &[
     RoleSchema {
-        name: "redis-sentinel",
-        doc: "Planned: provisioned from phase 4. Watches Redis and promotes a replica.",
-        settings: &[],
-    },
-    RoleSchema {
         name: "keepalived",
         doc: "Planned: provisioned from phase 4. Hands the entry address from balancer to balancer.",
-        settings: &[],
-    },
-    RoleSchema {
-        name: "mysql-replication",
-        doc: "Planned: provisioned from phase 4. A primary and its replicas.",
         settings: &[],
     },
 ];

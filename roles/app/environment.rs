@@ -104,6 +104,7 @@ fn connect(context: &Context, app: &App, prefix: &str, variables: &mut Variables
         known.push(("PORT", text(mysql::PORT)));
         if prefix == "DB" {
             known.push(("CONNECTION", text("mysql")));
+            known.extend(read_host(context).map(|host| ("READ_HOST", text(host))));
         }
     }
     for (part, value) in known {
@@ -118,6 +119,14 @@ fn connect(context: &Context, app: &App, prefix: &str, variables: &mut Variables
         let password = secret(mysql::password_secret(&user.name));
         variables.entry(name("PASSWORD")).or_insert(password);
     }
+}
+
+/// Where replicas are read; only where there are any. After a write the same request reads from
+/// the primary: the connection is `sticky`.
+fn read_host(context: &Context) -> Option<String> {
+    let mut replicated = context.blueprint().with_role("mysql-replication");
+    replicated.next()?;
+    Some(network::internal(context.blueprint(), "mysql-read"))
 }
 
 #[cfg(test)]

@@ -2,19 +2,21 @@
 //! memory, with the databases and users of the inventory, reached from the private network.
 
 use marg_model::{Blueprint, RoleSchema, SecretKind, SecretSpec, Setting, SettingKind, SqlEngine};
-use marg_resources::kinds::{Database, DatabaseUser, Directory, File, Package, Service};
+use marg_resources::kinds::{Command, Database, DatabaseUser, Directory, File, Package, Service};
 use marg_resources::{
     Check, Context, Notice, Notify, Opening, Peer, Resource, Role, RoleError, Validator,
 };
 use minijinja::Value;
 use serde::Serialize;
 
+use crate::mysql_replication::leads;
 use crate::render::{Template, template, trusted};
 use crate::{memory, network, php_fpm};
 
 pub mod sizing;
 
 const CONF: Template = template!("mysql", "templates/marg.cnf");
+const LIVE: Template = template!("mysql", "templates/live.cnf");
 
 /// Port of the server.
 pub const PORT: u16 = 3306;
@@ -75,20 +77,30 @@ impl Role for Mysql {
 
     fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError> {
         let distro = context.distro;
-        // The last name in the folder: what is read last wins.
-        let path = format!("{}/zz-marg.cnf", distro.sql_conf_dir());
-        let conf = File::new(path, conf(context)?).validate(validator(distro.sql));
+        unique_server_id(context)?;
+        // The last names in the folder: what is read last wins.
+        let file = |name, text| {
+            let path = format!("{}/{name}", distro.sql_conf_dir());
+            File::new(path, text).validate(validator(distro.sql))
+        };
+        let connections = connections(context);
         let mut resources = vec![
             Package::new(distro.sql_package()).into(),
             Directory::new("/var/log/mysql")
                 .mode(0o750)
                 .owner("mysql", "adm")
                 .into(),
-            conf.notify(Notice::restart(distro.sql_unit())),
+            file("zz-marg.cnf", conf(context)?).notify(Notice::restart(distro.sql_unit())),
+            file("zz-marg-live.cnf", LIVE.render(Live { connections })?).into(),
             Service::running(distro.sql_unit()).into(),
+            live_settings(context, connections).into(),
         ];
-        resources.extend(databases(context));
-        resources.extend(users(context)?);
+        // A replica gets them from its primary. Written by itself, they would be transactions
+        // that nobody else has.
+        if !context.host.has_role("mysql-replication") || leads(context, context.host) {
+            resources.extend(databases(context));
+            resources.extend(users(context)?);
+        }
         Ok(resources)
     }
 
@@ -110,7 +122,7 @@ pub fn password_secret(user: &str) -> String {
 }
 
 /// Both servers can read their options without starting.
-fn validator(engine: SqlEngine) -> Validator {
+pub fn validator(engine: SqlEngine) -> Validator {
     Validator::new(match engine {
         SqlEngine::MariaDb => "mariadbd --user=mysql --help --verbose >/dev/null",
         SqlEngine::MySql => "mysqld --user=mysql --validate-config",
@@ -122,7 +134,6 @@ fn conf(context: &Context) -> Result<String, RoleError> {
     struct Values {
         mariadb: bool,
         listen: Vec<Value>,
-        max_connections: u64,
         buffer_pool_mib: u64,
         redo_log_mib: u64,
         performance_schema: bool,
@@ -131,21 +142,57 @@ fn conf(context: &Context) -> Result<String, RoleError> {
     }
     let share = memory::of(context.blueprint(), context.host, context.machine).mysql;
     let given = |name| context.integer("mysql", name).filter(|value| *value > 0);
-    let clients = php_processes(context);
     let buffer_pool_mib = given("buffer_pool_mib").unwrap_or(sizing::buffer_pool(share));
     memory::must_fit(context, "mysql.buffer_pool_mib", buffer_pool_mib)?;
     let listen = network::listen(context).into_iter().map(trusted).collect();
     CONF.render(Values {
         mariadb: context.distro.sql == SqlEngine::MariaDb,
         listen,
-        max_connections: given("max_connections").unwrap_or(sizing::connections(clients, share)),
         buffer_pool_mib,
         redo_log_mib: sizing::redo_log(buffer_pool_mib),
         performance_schema: share >= ROOMY_MIB,
         slow_seconds: given("slow_seconds").unwrap_or(SLOW_SECONDS),
-        // Replicas count from 101; the same host keeps its number for ever.
+        // The same host keeps its number for ever.
         server_id: context.host.number,
     })
+}
+
+#[derive(Serialize)]
+struct Live {
+    connections: u64,
+}
+
+fn connections(context: &Context) -> u64 {
+    let share = memory::of(context.blueprint(), context.host, context.machine).mysql;
+    let given = context.integer("mysql", "max_connections");
+    let computed = sizing::connections(php_processes(context), share);
+    given.filter(|value| *value > 0).unwrap_or(computed)
+}
+
+/// What changes with the number of web servers is set at once, without a restart.
+fn live_settings(context: &Context, connections: u64) -> Command {
+    let client = context.distro.sql_client();
+    let set = format!("echo 'SET GLOBAL max_connections = {connections}' | {client}");
+    let is_set =
+        format!("[ \"$({client} -N -e 'SELECT @@global.max_connections')\" = {connections} ]");
+    Command::new("database connections", set).unless(is_set)
+}
+
+/// Two servers of one number would take each other's transactions for their own.
+fn unique_server_id(context: &Context) -> Result<(), RoleError> {
+    let own = context.host;
+    let mut others = context.blueprint().with_role("mysql");
+    match others.find(|host| host.name != own.name && host.number == own.number) {
+        Some(other) if own.has_role("mysql-replication") => Err(RoleError::Setting {
+            host: own.name.clone(),
+            message: format!(
+                "it and {} would both be server {}; put all database servers that replicate \
+                 into one group",
+                other.name, own.number
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Processes of the fleet that may connect: children of php-fpm, workers and schedules.

@@ -1,12 +1,22 @@
 //! The part for MySQL: one address for whoever writes, one for readers.
 
 use marg_resources::{Context, RoleError};
+use serde::Serialize;
 
-use super::{Servers, servers};
+use super::{Server, servers};
 use crate::mysql::PORT;
+use crate::mysql_replication::STATE_PORT;
 use crate::render::{Template, template};
 
 const SECTIONS: Template = template!("proxy", "templates/mysql.cfg");
+
+#[derive(Serialize)]
+struct Values {
+    port: u16,
+    state_port: u16,
+    replicated: bool,
+    servers: Vec<Server>,
+}
 
 /// Its sections of `haproxy.cfg`; nothing where no host has the role.
 pub fn sections(context: &Context) -> Result<String, RoleError> {
@@ -14,8 +24,11 @@ pub fn sections(context: &Context) -> Result<String, RoleError> {
     if servers.is_empty() {
         return Ok(String::new());
     }
-    SECTIONS.render(Servers {
+    let mut replicated = context.blueprint().with_role("mysql-replication");
+    SECTIONS.render(Values {
         port: PORT,
+        state_port: STATE_PORT,
+        replicated: replicated.next().is_some(),
         servers,
     })
 }

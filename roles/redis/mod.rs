@@ -2,19 +2,24 @@
 //! persisted; the cache lives where what is used least may go.
 
 use marg_model::{Blueprint, RoleSchema, Secret, SecretKind, SecretSpec, Setting, SettingKind};
-use marg_resources::kinds::{File, Package, Service, Sysctl};
-use marg_resources::{Check, Context, Notice, Notify, Opening, Peer, Resource, Role, RoleError};
+use marg_resources::kinds::{Command, File, Package, Service, Sysctl};
+use marg_resources::{
+    Check, Context, Leadership, Notice, Notify, Opening, Peer, Resource, Role, RoleError, quote,
+};
 use minijinja::Value;
 use serde::Serialize;
 
 use crate::render::{Template, template, trusted};
 use crate::{memory, network};
 
+pub mod ask;
+mod leader;
 pub mod sizing;
 
 const MAIN: Template = template!("redis", "templates/redis.conf");
 const CACHE: Template = template!("redis", "templates/redis-cache.conf");
 const PASSWORD: Template = template!("redis", "templates/password.conf");
+const UNIT: Template = template!("redis", "templates/redis-server.service.conf");
 
 /// Port of the instance that holds sessions and queues.
 pub const PORT: u16 = 6379;
@@ -22,6 +27,8 @@ pub const PORT: u16 = 6379;
 pub const CACHE_PORT: u16 = 6380;
 /// Name of the secret that both ask for.
 pub const PASSWORD_SECRET: &str = "redis_password";
+/// Where hosts of this role keep the password, as a line of Redis's configuration.
+pub const PASSWORD_FILE: &str = "/etc/redis/password.conf";
 
 const MAIN_UNIT: &str = "redis-server";
 const CACHE_UNIT: &str = "redis-server@cache";
@@ -62,11 +69,17 @@ impl Role for Redis {
     }
 
     fn openings(&self, _blueprint: &Blueprint) -> Vec<Opening> {
-        let open = |port| Opening {
+        let open = |port, role| Opening {
             port,
-            from: Peer::Role("app"),
+            from: Peer::Role(role),
         };
-        vec![open(PORT), open(CACHE_PORT)]
+        // Replicas follow, and each Sentinel watches all.
+        let replicas = open(PORT, "redis");
+        vec![open(PORT, "app"), open(CACHE_PORT, "app"), replicas]
+    }
+
+    fn leadership(&self) -> Option<Leadership> {
+        Some(leader::LEADERSHIP)
     }
 
     fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError> {
@@ -81,11 +94,11 @@ impl Role for Redis {
         let main = File::new("/etc/redis/redis.conf", conf(&MAIN, context, limits.main)?);
         let cache = conf(&CACHE, context, limits.cache)?;
         let cache = File::new("/etc/redis/redis-cache.conf", cache);
-        Ok(vec![
+        let mut resources = vec![
             // Without it the fork that writes to disk fails when memory is half full.
             Sysctl::new("vm.overcommit_memory", "1").into(),
             Package::new("redis-server").into(),
-            owned(File::secret("/etc/redis/password.conf", password(context)?)),
+            owned(File::secret(PASSWORD_FILE, password(context)?)),
             main.mode(0o640)
                 .owner("redis", "redis")
                 .notify(Notice::restart(MAIN_UNIT)),
@@ -93,9 +106,11 @@ impl Role for Redis {
                 .mode(0o640)
                 .owner("redis", "redis")
                 .notify(Notice::restart(CACHE_UNIT)),
-            Service::running(MAIN_UNIT).into(),
-            Service::running(CACHE_UNIT).into(),
-        ])
+        ];
+        resources.extend(drop_in(MAIN_UNIT, UNIT.render(())?));
+        resources.push(Service::running(MAIN_UNIT).into());
+        resources.push(Service::running(CACHE_UNIT).into());
+        Ok(resources)
     }
 
     fn checks(&self, _context: &Context) -> Vec<Check> {
@@ -104,13 +119,29 @@ impl Role for Redis {
                 name: format!("redis answers on port {port} ({what})"),
                 // The password goes from its file into redis-cli's standard input.
                 script: format!(
-                    "{{ sed -n 's/^requirepass /AUTH /p' /etc/redis/password.conf; echo PING; }} \
+                    "{{ sed -n 's/^requirepass /AUTH /p' {PASSWORD_FILE}; echo PING; }} \
                      | timeout 5 redis-cli -p {port} | grep -qx PONG"
                 ),
                 deadline_seconds: 60,
             })
             .to_vec()
     }
+}
+
+/// An addition to a unit of the distribution, which systemd reads before the unit starts again.
+pub fn drop_in(unit: &str, text: String) -> [Resource; 2] {
+    let path = format!("/etc/systemd/system/{unit}.service.d/marg.conf");
+    // Younger than the file once systemd has read it; a question that costs no process.
+    let mark = quote(&format!("/var/lib/marg/{unit}.read"));
+    let read = format!("systemctl daemon-reload\n: > {mark}");
+    let is_read = format!("[ {mark} -nt {} ]", quote(&path));
+    let command = Command::new(format!("systemd reads {unit}"), read)
+        .unless(is_read)
+        .watch([format!("file {path}")]);
+    [
+        File::new(path, text).notify(Notice::restart(unit)),
+        command.into(),
+    ]
 }
 
 fn limits(context: &Context) -> sizing::Limits {

@@ -9,6 +9,7 @@ pub mod change;
 pub mod kind;
 pub mod kinds;
 pub mod plan;
+pub mod promotion;
 pub mod quote;
 pub mod role;
 pub mod script;
@@ -29,6 +30,7 @@ pub use kinds::{
     UfwRule, User,
 };
 pub use plan::{HostPlan, PlannedChange, Step, plan, plan_fresh};
+pub use promotion::{Promotion, Succession};
 pub use quote::quote;
 pub use role::{
     Check, Context, HostAnswer, HostAnswers, Leadership, Opening, Peer, Role, RoleError, Traffic,

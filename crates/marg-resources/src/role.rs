@@ -9,6 +9,7 @@ use marg_model::{
 use thiserror::Error;
 
 use crate::kind::Resource;
+use crate::promotion::Promotion;
 use crate::script::Shell;
 
 /// One role. Registered by one line in the registry of the roles' crate.
@@ -33,6 +34,12 @@ pub trait Role: Sync {
     /// How this role's hosts tell which of them leads. Only for roles that replicate; the hosts
     /// are asked before anything is planned for them.
     fn leadership(&self) -> Option<Leadership> {
+        None
+    }
+
+    /// How another of this role's hosts is made to lead. Only for roles where the operator decides
+    /// it.
+    fn promotion(&self) -> Option<Promotion> {
         None
     }
 

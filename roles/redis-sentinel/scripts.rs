@@ -1,0 +1,188 @@
+//! What runs on a host of the role, and the questions that say whether it has to.
+
+use marg_resources::kinds::Command;
+use marg_resources::quote;
+
+use super::{Fellows, MASTER, OWN_FILE, PASSWORD_FILE, SERVICE};
+use crate::redis::{self, ask};
+
+/// Seconds that a host waits for its fellows, which are provisioned at the same time.
+const PATIENCE: u32 = 540;
+
+/// The master waits until it is followed, a replica until it follows; only then does the master
+/// insist on being followed.
+pub fn take_part(fleet: &Fellows, lag_seconds: u64) -> Command {
+    let replicas = fleet.replicas_to_write();
+    let insist = format!(
+        "printf '%s\\n' 'CONFIG SET min-replicas-max-lag {lag_seconds}' \\\n  \
+         'CONFIG SET min-replicas-to-write {replicas}' | main >/dev/null\n\
+         case $(echo 'CONFIG GET min-replicas-to-write' | main) in\n\
+         *'min-replicas-to-write {replicas} '*) ;;\n\
+         *) echo 'redis did not take min-replicas-to-write'; exit 1 ;;\nesac"
+    );
+    let join = match (fleet.leads, replicas) {
+        (false, _) => follow(fleet),
+        (true, 0) => String::new(),
+        (true, _) => be_followed(),
+    };
+    // A host that leads needs no replica to be what it should be: it may just have lost one.
+    let master = if fleet.leads {
+        "*role:master*"
+    } else {
+        "*role:master*connected_slaves:[1-9]*"
+    };
+    let done = format!(
+        "{}case $(printf '%s\\n' 'INFO replication' 'CONFIG GET min-replicas-to-write' | main) in\n\
+         {master}'min-replicas-to-write {replicas} '*) ;;\n\
+         *role:slave*master_link_status:up*'min-replicas-to-write {replicas} '*) ;;\n\
+         *) exit 1 ;;\nesac",
+        ask::functions()
+    );
+    let name = if fleet.leads {
+        "redis leads and is followed".to_owned()
+    } else {
+        "redis follows whoever leads".to_owned()
+    };
+    Command::new(name, format!("{}{join}{insist}", ask::functions())).unless(done)
+}
+
+/// Repeats a condition until it holds, or ends with what could not be had.
+fn until(condition: &str, failure: &str) -> String {
+    format!(
+        "end=$(($(date +%s) + {PATIENCE}))\n\
+         until {condition}; do\n  \
+         if [ \"$(date +%s)\" -ge \"$end\" ]; then echo {}; exit 1; fi\n  \
+         sleep 0.5\ndone\n",
+        quote(failure)
+    )
+}
+
+fn be_followed() -> String {
+    let followed = "{ case $(echo 'INFO replication' | main) in \
+                    *role:slave*|*state=online*) ;; *) false ;; esac; }";
+    until(
+        followed,
+        &format!(
+            "no replica of redis joined this master within {PATIENCE} seconds, so it keeps taking \
+             writes without one; see what the other hosts of redis say and run the same command again"
+        ),
+    )
+}
+
+/// Asks the host that led when this run looked whether it still does, and follows it. Whatever
+/// Sentinel has settled meanwhile is left as it is.
+fn follow(fleet: &Fellows) -> String {
+    let (leader, address) = (&fleet.leader, quote(&fleet.address));
+    let answers = until(
+        &format!(
+            "settled || {{ theirs=$(printf '%s\\n' 'INFO replication' DBSIZE | main -h {address}); \
+             case $theirs in *role:*) ;; *) false ;; esac; }}"
+        ),
+        &format!(
+            "redis on {leader} does not answer; bring it back, or wait until Sentinel has replaced \
+             it, and run the same command again"
+        ),
+    );
+    let linked = until(
+        "settled",
+        &format!(
+            "this host did not get its copy of redis from {leader}; see \
+             /var/log/redis/redis-server.log on both"
+        ),
+    );
+    let moved = quote(&format!(
+        "{leader} led redis when this run looked and does not now; run the same command again"
+    ));
+    let rival =
+        quote("redis on this host is a master that others follow: it is not made a replica");
+    let data = quote(&format!(
+        "redis on this host has keys, which would be lost, and {leader}, which it would follow, has \
+         none; look at both and flush the one that is not needed"
+    ));
+    format!(
+        "settled() {{ case $(echo 'INFO replication' | main) in \
+         *role:slave*master_link_status:up*|*role:master*connected_slaves:[1-9]*) ;; \
+         *) false ;; esac; }}\n\
+         keys() {{ set -- $1; while [ $# -gt 1 ]; do shift; done; echo \"$1\"; }}\n\
+         {answers}\
+         own=$(printf '%s\\n' 'INFO replication' DBSIZE | main)\n\
+         if settled || case $own in *role:slave*master_host:{address}' '*) ;; *) false ;; esac; then\n\
+         : it follows already\nelse\n\
+         case $theirs in *role:master*) ;; *) echo {moved}; exit 1 ;; esac\n\
+         case $own in *role:master*connected_slaves:[1-9]*) echo {rival}; exit 1 ;; esac\n\
+         if [ \"$(keys \"$theirs\")\" = 0 ] && [ \"$(keys \"$own\")\" != 0 ]; then\n\
+         echo {data}; exit 1\nfi\n\
+         printf '%s\\n' 'REPLICAOF '{address}' {port}' 'CONFIG REWRITE' | main >/dev/null\n\
+         fi\n{linked}",
+        port = redis::PORT,
+    )
+}
+
+/// Sentinel's file, if it does not exist; afterwards only the passwords in it, if they differ.
+pub fn own_file(text: &str) -> Command {
+    let own = "sed -n 's/^requirepass \"\\(.*\\)\"$/sentinel auth-pass marg \\1/p' \
+               /etc/redis/password.conf";
+    let body = format!(
+        "was=$(systemctl is-active {SERVICE} || :)\n\
+         [ \"$was\" != active ] || systemctl stop {SERVICE}\n\
+         umask 077\n\
+         {{\n\
+         if [ -e {OWN_FILE} ]; then\n\
+         sed -e '/^requirepass /d' -e '/^user default /d' -e '/^sentinel auth-pass /d' {OWN_FILE}\n\
+         else\ncat <<'MARG_SENTINEL'\n{text}MARG_SENTINEL\nfi\n\
+         cat {PASSWORD_FILE}\n{own}\n\
+         }} > {OWN_FILE}.marg-new\n\
+         chown redis:redis {OWN_FILE}.marg-new\n\
+         mv -fT {OWN_FILE}.marg-new {OWN_FILE}\n\
+         [ \"$was\" != active ] || systemctl start {SERVICE}"
+    );
+    let known = format!("{own} | grep -qxFf - {OWN_FILE} && grep -qxFf {PASSWORD_FILE} {OWN_FILE}");
+    Command::new("Sentinel has a file of its own", body).unless(known)
+}
+
+/// In place of the file where a password cannot be written.
+pub fn refuse_password(name: &str) -> Command {
+    let text = format!(
+        "the secret {name} has characters that Sentinel cannot write into its file; choose one of \
+         letters and digits, in secrets.toml of this environment"
+    );
+    Command::new(
+        "Sentinel has a file of its own",
+        format!("echo {}\nexit 1", quote(&text)),
+    )
+}
+
+/// What differs is set; Sentinel writes it down itself.
+pub fn parameters(wanted: &[(&'static str, u64)]) -> Command {
+    let set: String = wanted
+        .iter()
+        .map(|(name, value)| format!("SENTINEL SET {MASTER} {name} {value}\n"))
+        .collect();
+    let body = format!(
+        "{}printf '%s' {} | sentinel >/dev/null",
+        ask::functions(),
+        quote(&set)
+    );
+    let tests = wanted
+        .iter()
+        .map(|(name, value)| format!("case $said in *' {name} {value} '*) ;; *) exit 1 ;; esac\n"));
+    let is_set = format!(
+        "{}said=$(echo 'SENTINEL MASTER {MASTER}' | sentinel)\n{}",
+        ask::functions(),
+        tests.collect::<String>()
+    );
+    Command::new("parameters of Sentinel", body).unless(is_set)
+}
+
+/// A master whose replicas are taken away insists on none.
+pub fn stand_alone(mark: &str) -> Command {
+    let body = format!(
+        "{}case $(echo 'INFO replication' | main) in *role:master*) ;; *)\n\
+         echo 'redis on this host follows another one, which holds what is new; let this host lead first'\n\
+         exit 1 ;;\nesac\n\
+         echo 'CONFIG SET min-replicas-to-write 0' | main >/dev/null\n",
+        ask::functions()
+    );
+    Command::new("redis leads and needs no replicas", body)
+        .unless(format!("[ ! -e {} ]", quote(mark)))
+}
