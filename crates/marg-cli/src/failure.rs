@@ -176,6 +176,7 @@ impl From<LabError> for Failure {
             LabError::NotRoot
             | LabError::NoMirror
             | LabError::NoSuchHost { .. }
+            | LabError::AmbiguousHost { .. }
             | LabError::NoSuchImage { .. } => Kind::Config,
             _ => Kind::Cloud,
         };
@@ -216,6 +217,21 @@ mod tests {
             Error::Read {
                 path: "inventories/shop.toml".into(),
                 source: missing(),
+            },
+            Error::NoGroup {
+                group: "htpp".to_owned(),
+                phase: 3,
+                hint: "did you mean `http`?".to_owned(),
+            },
+            Error::FixedGroup {
+                group: "redis".to_owned(),
+                phase: 3,
+                count: 1,
+            },
+            Error::Count {
+                group: "http".to_owned(),
+                count: 0,
+                most: 100,
             },
             Error::Write {
                 path: "inventories/shop.toml".into(),

@@ -34,7 +34,7 @@ pub use host::HostError;
 pub use plan::plan_offline;
 pub use report::{DeployReport, HostReport, Report};
 pub use run::RunOutput;
-pub use status::{FleetStatus, HostStatus};
+pub use status::{FleetStatus, HostStatus, Led};
 pub use vault::{Vault, VaultError};
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! How the fleet is, at one look.
 
+mod leaders;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -15,16 +17,25 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
-use marg_resources::Answer;
+use marg_resources::{Answer, Context, HostAnswer};
+
+pub use leaders::Led;
+use leaders::{Said, Service, lag};
 
 /// A whole environment.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FleetStatus {
     /// Its name.
     pub environment: String,
+    /// Number of the phase that was looked for.
+    pub phase: u8,
     /// The public entry address.
     pub entry: Option<Ipv4Addr>,
-    /// Every host of the blueprint.
+    /// Host to which it leads now.
+    pub entry_at: Option<String>,
+    /// Who leads the services that several hosts replicate.
+    pub leaders: Vec<Led>,
+    /// Every host of the blueprint, then those on their way out.
     pub hosts: Vec<HostStatus>,
 }
 
@@ -61,6 +72,12 @@ pub struct HostStatus {
     pub services: BTreeMap<String, bool>,
     /// Live release of each application.
     pub releases: BTreeMap<String, String>,
+    /// Replicated services that it leads.
+    pub leads: Vec<String>,
+    /// Seconds that it is behind the host that leads, by replicated service.
+    pub lag_seconds: BTreeMap<String, u64>,
+    /// Whether the blueprint no longer has it: it finishes its work and goes.
+    pub leaving: bool,
 }
 
 impl Engine {
@@ -75,22 +92,43 @@ impl Engine {
             roles: self.roles(),
             secrets: &secrets,
         };
-        let hosts = fleet
-            .hosts()
-            .map(|(host, machine)| self.host_status(&desired, host, machine));
+        let services = Service::all(&fleet, self.roles());
+        let looks = fleet.peers().filter_map(|host| {
+            let machine = fleet.machine(&host.name)?;
+            Some(self.host_status(&desired, &services, host, machine))
+        });
+        let (mut hosts, said): (Vec<_>, BTreeMap<_, _>) = join_all(looks)
+            .await
+            .into_iter()
+            .map(|(status, said)| {
+                let name = status.name.clone();
+                (status, (name, said))
+            })
+            .unzip();
+        let leaders = services.iter().map(|service| service.led(&fleet, &said));
+        let leaders: Vec<Led> = leaders.collect();
+        for host in &mut hosts {
+            let led = leaders.iter();
+            let led = led.filter(|led| led.leader.as_deref() == Some(host.name.as_str()));
+            host.leads = led.map(|led| led.service.clone()).collect();
+        }
         Ok(FleetStatus {
             environment: blueprint.environment.name.clone(),
+            phase: blueprint.phase.number,
             entry: fleet.entry.known(),
-            hosts: join_all(hosts).await,
+            entry_at: fleet.entry_at.clone(),
+            leaders,
+            hosts,
         })
     }
 
     async fn host_status(
         &self,
         desired: &Desired<'_>,
+        services: &[Service],
         host: &Host,
         machine: &Machine,
-    ) -> HostStatus {
+    ) -> (HostStatus, Said) {
         let mut status = HostStatus {
             name: host.name.clone(),
             group: host.group.clone(),
@@ -98,31 +136,50 @@ impl Engine {
             droplet_id: machine.droplet,
             public_ip: machine.public.known(),
             private_ip: machine.private.known(),
+            leaving: desired.fleet.blueprint.host(&host.name).is_none(),
             ..HostStatus::default()
         };
-        match self.ask_status(desired, host, machine).await {
-            Ok(answer) => match fill(&mut status, &answer) {
-                Ok(()) => status.reachable = true,
-                Err(error) => status.error = Some(error.to_string()),
-            },
+        let own = || services.iter().filter(|service| service.has(host));
+        let asked = self.ask_status(desired, own(), host, machine).await;
+        let (answer, said) = match asked {
+            Ok(answers) => answers,
+            Err(error) => {
+                status.error = Some(error.to_string());
+                let silent = own().map(|service| (service.name(), HostAnswer::Silent));
+                let nobody = machine.droplet.is_none();
+                let said = if nobody {
+                    Said::new()
+                } else {
+                    silent.collect()
+                };
+                return (status, said);
+            }
+        };
+        match fill(&mut status, &answer) {
+            Ok(()) => status.reachable = true,
             Err(error) => status.error = Some(error.to_string()),
         }
-        status
+        let lags = said.iter();
+        let lags = lags.filter_map(|(of, answer)| Some(((*of).to_owned(), lag(answer)?)));
+        status.lag_seconds = lags.collect();
+        (status, said)
     }
 
-    async fn ask_status(
+    async fn ask_status<'s>(
         &self,
         desired: &Desired<'_>,
+        services: impl Iterator<Item = &'s Service>,
         host: &Host,
         machine: &Machine,
-    ) -> Result<Answer, EngineError> {
+    ) -> Result<(Answer, Said), EngineError> {
         let Some(address) = machine.public.known() else {
             return Err(EngineError::NoMachine {
                 host: host.name.clone(),
             });
         };
+        let distro = promised(host)?;
         let units: Vec<String> = desired
-            .resources(host, machine, promised(host)?)?
+            .resources(host, machine, distro)?
             .iter()
             .filter(|resource| matches!(resource.state, State::Service(_)))
             .map(|resource| resource.state.id())
@@ -135,8 +192,24 @@ impl Engine {
         let mut link = Link::open(self, blueprint, place, &Lock::None).await?;
         let script = question(&units) + &live::section(&blueprint.apps);
         let answer = link.probe(&script).await?;
+        let context = Context {
+            fleet: desired.fleet,
+            host,
+            machine,
+            distro,
+            secrets: desired.secrets,
+            roles: desired.roles,
+        };
+        let mut said = Said::new();
+        for service in services {
+            let question = (service.leadership().question)(&context);
+            // A host that cannot answer is silent for those who decide who leads.
+            let answer = link.talk.look(&question).await;
+            let answer = answer.map_or(HostAnswer::Silent, HostAnswer::Said);
+            said.insert(service.name(), answer);
+        }
         link.session.close().await;
-        Ok(answer)
+        Ok((answer, said))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::error::{LabError, LabResult};
 use crate::faults::Faults;
 use crate::limits::Limits;
 use crate::machines::Machines;
+use crate::machines::nft::Rules;
 use crate::paths;
 use crate::store::{Records, Store};
 
@@ -18,23 +19,38 @@ pub(crate) struct Cloud {
     pub machines: Arc<dyn Machines>,
     pub faults: Faults,
     pub limits: Mutex<Limits>,
+    /// The token that may do everything.
     pub token: Secret,
+    /// The token that may move reserved addresses, and nothing else.
+    pub entry_token: Secret,
+    /// The API's port on the host, when machines may reach it.
+    pub api_port: Option<u16>,
     /// Tells the server to end.
     pub stop: Notify,
     /// Rules are applied one set at a time, so that the newest is the last.
     rules_turn: tokio::sync::Mutex<()>,
+    /// Snapshots are made and removed one at a time, so that none is taken for a stray.
+    pub snapshots_turn: tokio::sync::Mutex<()>,
 }
 
 impl Cloud {
-    pub(crate) fn new(store: Store, machines: Arc<dyn Machines>, token: Secret) -> Arc<Self> {
+    pub(crate) fn new(
+        store: Store,
+        machines: Arc<dyn Machines>,
+        (token, entry_token): (Secret, Secret),
+        api_port: Option<u16>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             machines,
             faults: Faults::default(),
             limits: Mutex::default(),
             token,
+            entry_token,
+            api_port,
             stop: Notify::new(),
             rules_turn: tokio::sync::Mutex::default(),
+            snapshots_turn: tokio::sync::Mutex::default(),
         })
     }
 
@@ -47,7 +63,11 @@ impl Cloud {
                 .iter()
                 .map(|firewall| (firewall.id.clone(), firewall.revision))
                 .collect();
-            (records.rules(), revisions)
+            let rules = Rules {
+                api_port: self.api_port,
+                ..records.rules()
+            };
+            (rules, revisions)
         });
         self.with_machines(move |machines| machines.apply_rules(&rules))
             .await?;

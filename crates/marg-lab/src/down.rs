@@ -145,6 +145,7 @@ fn restore_inotify() -> LabResult<()> {
 
 fn remove_files(options: DownOptions) -> LabResult<()> {
     files::remove(&paths::machines_dir())?;
+    files::remove(&paths::snapshots_dir())?;
     files::remove(&paths::run_dir())?;
     if options.purge {
         files::remove(&paths::cache_dir())?;

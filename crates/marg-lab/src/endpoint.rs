@@ -17,8 +17,12 @@ use crate::paths;
 pub struct LabEndpoint {
     /// For example `http://127.0.0.1:4050`.
     pub url: String,
-    /// The one token that the API takes.
+    /// The token that may do everything.
     pub token: Secret,
+    /// Where machines of the lab reach the same API, for example `http://198.18.0.1:4050`.
+    pub machine_url: Option<String>,
+    /// The token that may move reserved addresses, and nothing else: for machines.
+    pub entry_token: Option<Secret>,
 }
 
 /// How the endpoint lies on disk, readable by root alone.
@@ -26,6 +30,10 @@ pub struct LabEndpoint {
 struct Stored {
     url: String,
     token: String,
+    #[serde(default)]
+    machine_url: Option<String>,
+    #[serde(default)]
+    entry_token: Option<String>,
 }
 
 /// The lab's endpoint, if the lab is or was up. Whether it answers is another question:
@@ -35,14 +43,19 @@ pub fn endpoint() -> LabResult<Option<LabEndpoint>> {
     Ok(stored.map(|stored| LabEndpoint {
         url: stored.url,
         token: Secret::new(stored.token),
+        machine_url: stored.machine_url,
+        entry_token: stored.entry_token.map(Secret::new),
     }))
 }
 
 /// Notes where the API is.
-pub(crate) fn store(address: SocketAddr, token: &Secret) -> LabResult<()> {
+pub(crate) fn store(endpoint: &LabEndpoint) -> LabResult<()> {
+    let text = |secret: &Secret| secret.expose().to_owned();
     let stored = Stored {
-        url: format!("http://{address}"),
-        token: token.expose().to_owned(),
+        url: endpoint.url.clone(),
+        token: text(&endpoint.token),
+        machine_url: endpoint.machine_url.clone(),
+        entry_token: endpoint.entry_token.as_ref().map(text),
     };
     files::store_json(&paths::endpoint_file(), &stored)
 }
@@ -57,21 +70,41 @@ pub(crate) fn new_token() -> Secret {
 
 /// Whether the API answers and takes its token.
 pub(crate) fn answers(endpoint: &LabEndpoint) -> bool {
-    ask(endpoint).is_ok_and(|status| status.starts_with("HTTP/1.1 200"))
+    let limit = Duration::from_secs(2);
+    send(endpoint, "GET", "/lab/faults", "", limit).is_ok_and(|reply| reply.status == 200)
 }
 
-fn ask(endpoint: &LabEndpoint) -> std::io::Result<String> {
+/// What the API answered.
+pub(crate) struct Reply {
+    pub status: u16,
+    pub body: String,
+}
+
+/// Sends the API one request and waits for the whole answer, at most `limit` between two parts.
+pub(crate) fn send(
+    endpoint: &LabEndpoint,
+    method: &str,
+    path: &str,
+    body: &str,
+    limit: Duration,
+) -> std::io::Result<Reply> {
     let host = endpoint.url.trim_start_matches("http://");
     let address: SocketAddr = host.parse().map_err(std::io::Error::other)?;
-    let limit = Duration::from_secs(2);
-    let mut stream = TcpStream::connect_timeout(&address, limit)?;
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(limit))?;
-    let token = endpoint.token.expose();
+    let (token, length) = (endpoint.token.expose(), body.len());
     write!(
         stream,
-        "GET /lab/faults HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     )?;
-    let mut start = [0_u8; 32];
-    let length = stream.read(&mut start)?;
-    Ok(String::from_utf8_lossy(&start[..length]).into_owned())
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let unreadable = || std::io::Error::other("the answer cannot be read");
+    let status = text.split(' ').nth(1).and_then(|word| word.parse().ok());
+    let (_, body) = text.split_once("\r\n\r\n").ok_or_else(unreadable)?;
+    Ok(Reply {
+        status: status.ok_or_else(unreadable)?,
+        body: body.to_owned(),
+    })
 }

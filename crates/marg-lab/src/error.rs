@@ -95,6 +95,25 @@ pub enum LabError {
         /// Names of the machines that there are.
         known: String,
     },
+    /// Several machines have that name.
+    #[error("`{host}` could be any of these machines: {candidates}. Name one of them in full")]
+    AmbiguousHost {
+        /// What was asked for.
+        host: String,
+        /// Names of the machines that it could be.
+        candidates: String,
+    },
+    /// The API could not be reached, or refused.
+    #[error("the lab did not {what}: {reason}. `marg lab status` shows how it is")]
+    Refused {
+        /// What was asked for, after `did not`.
+        what: String,
+        /// What it answered, or why it could not be reached.
+        reason: String,
+    },
+    /// The lab is not up.
+    #[error("the lab is not up. Bring it up with `marg lab up`")]
+    NotUp,
     /// The machine exists but does not run.
     #[error("the machine `{host}` is not running. Its console: `marg lab logs {host}`")]
     HostDown {

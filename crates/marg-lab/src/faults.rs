@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// What can be made to go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum FaultKind {
+pub enum ApiFaultKind {
     /// A POST is executed, then the connection is closed without an answer.
     DropAfterCreate,
     /// A POST is executed, then answered with a 500.
@@ -38,7 +38,7 @@ pub(crate) enum FaultKind {
     VpcDeleteConflict,
 }
 
-impl FaultKind {
+impl ApiFaultKind {
     /// Whether it holds until it is disarmed, however often it strikes.
     fn lasts(self) -> bool {
         matches!(self, Self::ListLag | Self::DropletLimit)
@@ -57,9 +57,9 @@ impl FaultKind {
 /// One armed fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Fault {
+pub struct ApiFault {
     /// What goes wrong.
-    pub fault: FaultKind,
+    pub fault: ApiFaultKind,
     /// How often.
     #[serde(default = "once")]
     pub times: u32,
@@ -69,10 +69,10 @@ pub(crate) struct Fault {
     /// For faults that take a while.
     #[serde(default)]
     pub seconds: u64,
-    /// For [`FaultKind::DropletLimit`].
+    /// For [`ApiFaultKind::DropletLimit`].
     #[serde(default)]
     pub limit: usize,
-    /// For [`FaultKind::RateLimited`], in seconds.
+    /// For [`ApiFaultKind::RateLimited`], in seconds.
     #[serde(default)]
     pub retry_after: Option<u64>,
 }
@@ -83,11 +83,11 @@ fn once() -> u32 {
 
 /// The armed faults.
 #[derive(Default)]
-pub(crate) struct Faults(Mutex<Vec<Fault>>);
+pub(crate) struct Faults(Mutex<Vec<ApiFault>>);
 
 impl Faults {
     /// Arms a fault.
-    pub(crate) fn arm(&self, fault: Fault) {
+    pub(crate) fn arm(&self, fault: ApiFault) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -103,7 +103,7 @@ impl Faults {
     }
 
     /// All armed faults.
-    pub(crate) fn list(&self) -> Vec<Fault> {
+    pub(crate) fn list(&self) -> Vec<ApiFault> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -111,7 +111,7 @@ impl Faults {
     }
 
     /// Whether this fault strikes a request to `path`, now; it is used up by that.
-    pub(crate) fn strike(&self, kind: FaultKind, path: &str) -> Option<Fault> {
+    pub(crate) fn strike(&self, kind: ApiFaultKind, path: &str) -> Option<ApiFault> {
         let mut armed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let position = armed.iter().position(|fault| {
             let prefix = fault.path.as_deref().unwrap_or_else(|| kind.default_path());
@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    fn fault(text: &str) -> Fault {
+    fn fault(text: &str) -> ApiFault {
         serde_json::from_str(text).unwrap()
     }
 
@@ -142,20 +142,24 @@ mod tests {
     fn a_fault_strikes_as_often_as_it_was_armed() {
         let faults = Faults::default();
         faults.arm(fault(r#"{"fault": "not_found", "times": 2}"#));
-        assert!(faults.strike(FaultKind::NotFound, "/v2/vpcs/1").is_none());
         assert!(
             faults
-                .strike(FaultKind::NotFound, "/v2/droplets/1")
+                .strike(ApiFaultKind::NotFound, "/v2/vpcs/1")
+                .is_none()
+        );
+        assert!(
+            faults
+                .strike(ApiFaultKind::NotFound, "/v2/droplets/1")
                 .is_some()
         );
         assert!(
             faults
-                .strike(FaultKind::NotFound, "/v2/droplets/1")
+                .strike(ApiFaultKind::NotFound, "/v2/droplets/1")
                 .is_some()
         );
         assert!(
             faults
-                .strike(FaultKind::NotFound, "/v2/droplets/1")
+                .strike(ApiFaultKind::NotFound, "/v2/droplets/1")
                 .is_none()
         );
     }
@@ -167,7 +171,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(
                 faults
-                    .strike(FaultKind::ListLag, "/v2/droplets")
+                    .strike(ApiFaultKind::ListLag, "/v2/droplets")
                     .unwrap()
                     .seconds,
                 3
@@ -183,7 +187,7 @@ mod tests {
             r#"{"fault": "fire"}"#,
             r#"{"fault": "not_found", "tims": 2}"#,
         ] {
-            assert!(serde_json::from_str::<Fault>(text).is_err(), "{text}");
+            assert!(serde_json::from_str::<ApiFault>(text).is_err(), "{text}");
         }
     }
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 use crate::endpoint;
 use crate::error::{LabError, LabResult};
 use crate::files;
+use crate::machine_fault::MachineFault;
 use crate::machines::{cgroup, image, recipe};
 use crate::paths;
 use crate::store::{Droplet, Records};
@@ -44,6 +45,8 @@ pub struct LabMachine {
     pub private: Ipv4Addr,
     /// Its tags.
     pub tags: Vec<String>,
+    /// What has befallen it.
+    pub faults: Vec<MachineFault>,
 }
 
 /// How the lab is, as its records and its API say.
@@ -68,6 +71,7 @@ fn machine(droplet: &Droplet) -> LabMachine {
         public: droplet.place_public,
         private: droplet.place_private,
         tags: droplet.tags.clone(),
+        faults: droplet.faults.iter().copied().collect(),
     }
 }
 
@@ -132,25 +136,33 @@ fn is_first(process: i32) -> bool {
         .is_some_and(|ids| ids.split_whitespace().last() == Some("1"))
 }
 
-fn find(host: &str) -> LabResult<LabMachine> {
+/// The machine of that name. `host` is a droplet's name, its last part, its id or one of its
+/// addresses.
+pub(crate) fn find(host: &str) -> LabResult<LabMachine> {
     let machines: Vec<LabMachine> = records()?.droplets.iter().map(machine).collect();
-    choose(&machines, host)
-        .cloned()
-        .ok_or_else(|| LabError::NoSuchHost {
+    let names = |machines: &[&LabMachine]| {
+        let names: Vec<&str> = machines.iter().map(|one| one.name.as_str()).collect();
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    match choose(&machines, host).as_slice() {
+        [only] => Ok((*only).clone()),
+        [] => Err(LabError::NoSuchHost {
             host: host.to_owned(),
-            known: match machines.as_slice() {
-                [] => "none".to_owned(),
-                some => some
-                    .iter()
-                    .map(|one| one.name.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            },
-        })
+            known: names(&machines.iter().collect::<Vec<_>>()),
+        }),
+        several => Err(LabError::AmbiguousHost {
+            host: host.to_owned(),
+            candidates: names(several),
+        }),
+    }
 }
 
-/// An exact name, id or address; otherwise the only machine whose name ends in `-host`.
-fn choose<'a>(machines: &'a [LabMachine], host: &str) -> Option<&'a LabMachine> {
+/// The machine with exactly this name, id or address; otherwise all whose name ends in `-host`.
+fn choose<'a>(machines: &'a [LabMachine], host: &str) -> Vec<&'a LabMachine> {
     let exact = machines.iter().find(|one| {
         one.name == host
             || one.id.to_string() == host
@@ -158,8 +170,13 @@ fn choose<'a>(machines: &'a [LabMachine], host: &str) -> Option<&'a LabMachine> 
             || one.private.to_string() == host
     });
     let end = format!("-{host}");
-    let mut similar = machines.iter().filter(|one| one.name.ends_with(&end));
-    exact.or_else(|| similar.next().filter(|_| similar.next().is_none()))
+    match exact {
+        Some(one) => vec![one],
+        None => machines
+            .iter()
+            .filter(|one| one.name.ends_with(&end))
+            .collect(),
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +193,7 @@ mod tests {
             public: Ipv4Addr::new(198, 18, 0, id as u8),
             private: Ipv4Addr::new(10, 114, 0, id as u8),
             tags: Vec::new(),
+            faults: Vec::new(),
         }
     }
 
@@ -187,20 +205,18 @@ mod tests {
             machine(13, "test-worker1"),
         ];
         let cases = [
-            ("shop-http1", Some(11)),
-            ("http1", Some(11)),
-            ("12", Some(12)),
-            ("198.18.0.13", Some(13)),
-            ("10.114.0.13", Some(13)),
-            ("worker1", None),
-            ("ttp1", None),
+            ("shop-http1", vec![11]),
+            ("http1", vec![11]),
+            ("12", vec![12]),
+            ("198.18.0.13", vec![13]),
+            ("10.114.0.13", vec![13]),
+            ("worker1", vec![12, 13]),
+            ("ttp1", vec![]),
         ];
         for (host, expected) in cases {
-            assert_eq!(
-                choose(&machines, host).map(|one| one.id),
-                expected,
-                "{host}"
-            );
+            let found = choose(&machines, host);
+            let ids: Vec<u64> = found.into_iter().map(|one| one.id).collect();
+            assert_eq!(ids, expected, "{host}");
         }
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cloud::Cloud;
-use crate::error::LabResult;
-use crate::faults::FaultKind;
+use crate::error::{LabError, LabResult};
+use crate::faults::ApiFaultKind;
+use crate::machine_fault::MachineFault;
 use crate::machines::Stop;
-use crate::store::{ActionStatus, Droplet, Records, Status};
+use crate::store::{ActionStatus, Droplet, Records, Snapshot, Status, now};
 
 /// How often machines are looked after.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -29,7 +30,7 @@ pub(crate) async fn create(cloud: Arc<Cloud>, id: u64, action: u64) {
     let made = make(&cloud, id).await;
     let vanishes = cloud
         .faults
-        .strike(FaultKind::VanishAfterCreate, "/")
+        .strike(ApiFaultKind::VanishAfterCreate, "/")
         .is_some();
     if let Err(error) = &made {
         tracing::error!(droplet = id, "the machine could not be made: {error}");
@@ -40,7 +41,9 @@ pub(crate) async fn create(cloud: Arc<Cloud>, id: u64, action: u64) {
         delete(cloud, id).await;
         return;
     }
-    let hidden = cloud.faults.strike(FaultKind::ActiveWithoutAddresses, "/");
+    let hidden = cloud
+        .faults
+        .strike(ApiFaultKind::ActiveWithoutAddresses, "/");
     finish(&cloud, id, action, ActionStatus::Completed, |droplet| {
         droplet.status = Status::Active;
         droplet.addresses_known = hidden.is_none();
@@ -88,38 +91,130 @@ pub(crate) async fn switch(cloud: Arc<Cloud>, id: u64, action: u64, power: Power
         .await
         .unwrap_or(false);
     finish(&cloud, id, action, status, |droplet| {
-        droplet.status = if running { Status::Active } else { Status::Off };
+        droplet.note_power(running)
     });
+    rewire(cloud, None).await;
 }
 
 async fn turn(cloud: &Cloud, id: u64, power: Power) -> LabResult<()> {
-    let Some(spec) = cloud
-        .store
-        .read(|records| records.droplet(id).map(Droplet::machine))
-    else {
-        return Ok(());
-    };
     let how = match power {
         Power::On => None,
         Power::Shutdown | Power::Reboot => Some(Stop::Shutdown),
         Power::Off | Power::Cycle => Some(Stop::PowerOff),
     };
+    if how == Some(Stop::PowerOff) {
+        // Dead at once: the end of its processes must not close connections politely.
+        note(cloud, |records| {
+            if let Some(droplet) = records.droplet_mut(id) {
+                droplet.note_power(false);
+            }
+        });
+        cloud.apply_rules().await?;
+    }
     if let Some(how) = how {
         cloud
             .with_machines(move |machines| machines.stop(id, how))
             .await?;
     }
     if matches!(power, Power::On | Power::Reboot | Power::Cycle) {
-        cloud
-            .with_machines(move |machines| machines.boot(&spec))
-            .await?;
+        start(cloud, id).await?;
     }
     Ok(())
 }
 
+/// Boots a droplet's machine, with the network that it had.
+pub(crate) async fn start(cloud: &Cloud, id: u64) -> LabResult<()> {
+    let found = cloud.store.read(|records| {
+        let droplet = records.droplet(id)?;
+        Some((
+            droplet.machine(),
+            droplet.faults.contains(&MachineFault::Slow),
+        ))
+    });
+    let Some((spec, slow)) = found else {
+        return Ok(());
+    };
+    cloud
+        .with_machines(move |machines| {
+            machines.boot(&spec)?;
+            if slow {
+                machines.slow(id, true)
+            } else {
+                Ok(())
+            }
+        })
+        .await
+}
+
+/// Keeps a droplet's disk as an image.
+pub(crate) async fn snapshot(cloud: Arc<Cloud>, id: u64, action: u64, name: String) {
+    let _turn = cloud.snapshots_turn.lock().await;
+    let Ok(number) = cloud
+        .store
+        .change(|records| Ok::<_, LabError>(records.new_id()))
+    else {
+        return finish(&cloud, id, action, ActionStatus::Errored, |_| {});
+    };
+    let taken = cloud
+        .with_machines(move |machines| machines.snapshot(id, number))
+        .await;
+    let status = match &taken {
+        Ok(_) => ActionStatus::Completed,
+        Err(error) => {
+            tracing::error!(droplet = id, "the snapshot failed: {error}");
+            ActionStatus::Errored
+        }
+    };
+    if let Ok(bytes) = taken {
+        note(&cloud, |records| {
+            add_snapshot(records, id, number, name, bytes)
+        });
+    }
+    finish(&cloud, id, action, status, |_| {});
+}
+
+fn add_snapshot(records: &mut Records, id: u64, number: u64, name: String, bytes: u64) {
+    let Some(droplet) = records.droplet(id) else {
+        return;
+    };
+    let base = records
+        .snapshot(&droplet.image)
+        .map_or_else(|| droplet.image.clone(), |below| below.base.clone());
+    let snapshot = Snapshot {
+        id: number,
+        name,
+        droplet_id: id,
+        region: droplet.region.clone(),
+        base,
+        min_disk: droplet.disk,
+        bytes,
+        created_at: now(),
+        tags: Vec::new(),
+    };
+    records.snapshots.push(snapshot);
+}
+
+/// Removes files of snapshots that nothing needs any more.
+pub(crate) async fn sweep_snapshots(cloud: Arc<Cloud>) {
+    let _turn = cloud.snapshots_turn.lock().await;
+    let kept: Vec<u64> = cloud.store.read(|records| {
+        records
+            .snapshots
+            .iter()
+            .map(|snapshot| snapshot.id)
+            .collect()
+    });
+    let swept = cloud
+        .with_machines(move |machines| machines.sweep_snapshots(&kept))
+        .await;
+    if let Err(error) = swept {
+        tracing::error!("the files of old snapshots could not be removed: {error}");
+    }
+}
+
 /// Removes a droplet that is marked as deleted, and everything of it.
 pub(crate) async fn delete(cloud: Arc<Cloud>, id: u64) {
-    if let Some(fault) = cloud.faults.strike(FaultKind::SlowDelete, "/") {
+    if let Some(fault) = cloud.faults.strike(ApiFaultKind::SlowDelete, "/") {
         tokio::time::sleep(Duration::from_secs(fault.seconds)).await;
     }
     for attempt in 1..=REMOVE_TRIES {
@@ -142,6 +237,8 @@ pub(crate) async fn delete(cloud: Arc<Cloud>, id: u64) {
     if let Err(error) = cloud.apply_rules().await {
         tracing::error!("the router's rules could not be applied: {error}");
     }
+    // It may have stood on a snapshot that is gone from the records.
+    sweep_snapshots(cloud).await;
 }
 
 fn forget(records: &mut Records, id: u64) {
@@ -207,11 +304,16 @@ pub(crate) async fn look_after(cloud: &Cloud, id: u64) {
         .await
     {
         Ok(true) => {}
-        Ok(false) => note(cloud, |records| {
-            if let Some(droplet) = records.droplet_mut(id).filter(|droplet| !droplet.locked) {
-                droplet.status = Status::Off;
+        Ok(false) => {
+            note(cloud, |records| {
+                if let Some(droplet) = records.droplet_mut(id).filter(|droplet| !droplet.locked) {
+                    droplet.note_power(false);
+                }
+            });
+            if let Err(error) = cloud.apply_rules().await {
+                tracing::error!("the router's rules could not be applied: {error}");
             }
-        }),
+        }
         Err(error) => tracing::error!(droplet = id, "cannot tell whether it runs: {error}"),
     }
 }

@@ -41,6 +41,11 @@ pub(crate) fn machines_dir() -> PathBuf {
     state_dir().join("machines")
 }
 
+/// One folder per snapshot.
+pub(crate) fn snapshots_dir() -> PathBuf {
+    state_dir().join("snapshots")
+}
+
 /// The folder of one machine.
 pub(crate) fn machine_dir(id: u64) -> PathBuf {
     machines_dir().join(id.to_string())

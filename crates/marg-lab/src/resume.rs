@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::cloud::Cloud;
-use crate::error::LabResult;
+use crate::error::{LabError, LabResult};
 use crate::lifecycle::{create, delete, finish, rewire};
 use crate::store::{Action, ActionStatus, Droplet, Status};
 
@@ -47,8 +47,10 @@ pub(crate) async fn resume(cloud: &Arc<Cloud>) -> LabResult<()> {
         for droplet in &mut records.droplets {
             droplet.addresses_known |= droplet.status != Status::New;
         }
-        Ok(())
-    })
+        Ok::<_, LabError>(())
+    })?;
+    // Machines that were found running or off meanwhile are heard or silent accordingly.
+    cloud.apply_rules().await
 }
 
 async fn take_up(cloud: &Arc<Cloud>, action: Action) {
@@ -75,7 +77,7 @@ async fn settle(cloud: &Arc<Cloud>, id: u64, action: u64) {
         action,
         ActionStatus::Errored,
         |droplet: &mut Droplet| {
-            droplet.status = if running { Status::Active } else { Status::Off };
+            droplet.note_power(running);
         },
     );
 }

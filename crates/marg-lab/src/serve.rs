@@ -12,11 +12,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api;
 use crate::cloud::Cloud;
-use crate::endpoint;
+use crate::endpoint::{self, LabEndpoint, endpoint};
 use crate::error::{LabError, LabResult};
 use crate::files;
 use crate::lifecycle;
 use crate::machines::boot::Nspawn;
+use crate::machines::network::OPERATOR;
 use crate::machines::{cache, cgroup, network};
 use crate::mirror::{self, Mirrors};
 use crate::paths;
@@ -64,17 +65,34 @@ pub async fn serve(config: Config) -> LabResult<()> {
             address: config.api,
             source,
         })?;
-    let cloud = open_cloud(mirrors)?;
+    let address = listener.local_addr().unwrap_or(config.api);
+    let inside = listen_inside(address.port()).await?;
+    let cloud = open_cloud(mirrors, address.port())?;
     remove_strangers(&cloud)?;
     resume(&cloud).await?;
     tokio::spawn(lifecycle::watch(Arc::clone(&cloud)));
-    let address = listener.local_addr().unwrap_or(config.api);
-    endpoint::store(address, &cloud.token)?;
+    endpoint::store(&LabEndpoint {
+        url: format!("http://{address}"),
+        token: cloud.token.clone(),
+        machine_url: Some(format!("http://{OPERATOR}:{}", address.port())),
+        entry_token: Some(cloud.entry_token.clone()),
+    })?;
     tracing::info!("the lab's API listens on http://{address}");
+    // It ends with this one: the program ends then.
+    let for_machines = api::router(Arc::clone(&cloud));
+    tokio::spawn(async move { axum::serve(inside, for_machines).await });
     axum::serve(listener, api::router(Arc::clone(&cloud)))
         .with_graceful_shutdown(told_to_stop(cloud))
         .await
         .map_err(|source| LabError::Listen { address, source })
+}
+
+/// The same port on the host's address in the lab: machines reach the API there, as droplets
+/// reach DigitalOcean's.
+async fn listen_inside(port: u16) -> LabResult<TcpListener> {
+    let address = SocketAddr::from((OPERATOR, port));
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| LabError::Listen { address, source })
 }
 
 async fn run_blocking<T: Send + 'static>(
@@ -117,13 +135,22 @@ fn allow_many_machines() -> LabResult<()> {
     fs::write(switch, INOTIFY_INSTANCES.to_string()).map_err(LabError::io("write", switch))
 }
 
-fn open_cloud(mirrors: Mirrors) -> LabResult<Arc<Cloud>> {
+fn open_cloud(mirrors: Mirrors, port: u16) -> LabResult<Arc<Cloud>> {
     let store = Store::open(paths::state_file())?;
-    let token = match endpoint()? {
-        Some(known) => known.token,
-        None => endpoint::new_token(),
+    let (token, entry_token) = match endpoint()? {
+        Some(known) => (Some(known.token), known.entry_token),
+        None => (None, None),
     };
-    Ok(Cloud::new(store, Arc::new(Nspawn { mirrors }), token))
+    let tokens = (
+        token.unwrap_or_else(endpoint::new_token),
+        entry_token.unwrap_or_else(endpoint::new_token),
+    );
+    Ok(Cloud::new(
+        store,
+        Arc::new(Nspawn { mirrors }),
+        tokens,
+        Some(port),
+    ))
 }
 
 /// Machines that no record knows, for example from before the host was rebooted.

@@ -7,6 +7,8 @@ use thiserror::Error;
 
 /// Variable that names the API; DigitalOcean's own when it is not set.
 const URL_VARIABLE: &str = "DIGITALOCEAN_API_URL";
+/// Variable that names the API as hosts reach it, where that differs.
+const HOSTS_URL_VARIABLE: &str = "MARG_HOSTS_API_URL";
 /// Variable that holds the token.
 const TOKEN_VARIABLE: &str = "DIGITALOCEAN_TOKEN";
 
@@ -15,6 +17,8 @@ const TOKEN_VARIABLE: &str = "DIGITALOCEAN_TOKEN";
 pub struct Endpoint {
     url: String,
     token: Secret,
+    hosts_url: Option<String>,
+    entry_token: Option<Secret>,
 }
 
 /// Why there is no endpoint.
@@ -54,7 +58,12 @@ impl Endpoint {
         if token.expose().contains(malformed) {
             return Err(EndpointError::MalformedToken);
         }
-        let endpoint = Endpoint { url, token };
+        let endpoint = Endpoint {
+            url,
+            token,
+            hosts_url: None,
+            entry_token: None,
+        };
         if !endpoint.url.starts_with("https://") && !endpoint.is_local() {
             return Err(EndpointError::Unencrypted { url: endpoint.url });
         }
@@ -68,7 +77,40 @@ impl Endpoint {
             .filter(|url| !url.is_empty());
         let token = std::env::var(TOKEN_VARIABLE).unwrap_or_default();
         let url = url.unwrap_or_else(|| marg_cloud::DIGITALOCEAN.to_owned());
-        Endpoint::new(url, Secret::new(token))
+        let endpoint = Endpoint::new(url, Secret::new(token))?;
+        let hosts_url = std::env::var(HOSTS_URL_VARIABLE);
+        Ok(match hosts_url.ok().filter(|url| !url.is_empty()) {
+            Some(url) => endpoint.for_hosts(url),
+            None => endpoint,
+        })
+    }
+
+    /// The same API has another address for the hosts, as the lab's has.
+    #[must_use]
+    pub fn for_hosts(self, url: impl Into<String>) -> Endpoint {
+        Endpoint {
+            hosts_url: Some(url.into()),
+            ..self
+        }
+    }
+
+    /// The token with which balancers take the entry address, if the vault holds none.
+    #[must_use]
+    pub fn with_entry_token(self, token: Secret) -> Endpoint {
+        Endpoint {
+            entry_token: Some(token),
+            ..self
+        }
+    }
+
+    /// Address of the API as hosts reach it.
+    pub fn hosts_url(&self) -> &str {
+        self.hosts_url.as_deref().unwrap_or(&self.url)
+    }
+
+    /// The token with which balancers take the entry address.
+    pub fn entry_token(&self) -> Option<&Secret> {
+        self.entry_token.as_ref()
     }
 
     /// Address of the API.

@@ -64,7 +64,7 @@ pub use project::{Edited, Project};
 
 pub use marg_engine::{
     AppReleases, CloudChange, CloudKind, DeployReport, DestroyPreview, DestroyReport, Engine,
-    EngineError, EnvironmentPlan, FleetStatus, HostReleases, HostReport, HostStatus, Monthly,
+    EngineError, EnvironmentPlan, FleetStatus, HostReleases, HostReport, HostStatus, Led, Monthly,
     Release, Report, RunOutput, Situation, Summary, VaultError,
 };
 pub use marg_model::{

@@ -1,6 +1,6 @@
 //! The lab and its machines.
 
-use marg::lab::{LabMachine, LabStatus};
+use marg::lab::{LabMachine, LabStatus, MachineFault};
 use serde_json::{Value, json};
 
 use super::status::bare_table;
@@ -53,7 +53,7 @@ fn machines(machines: &[LabMachine]) -> String {
         table.add_row(vec![
             machine.id.to_string(),
             machine.name.clone(),
-            machine.status.clone(),
+            state(machine),
             machine.public.to_string(),
             machine.private.to_string(),
             machine.size.clone(),
@@ -63,6 +63,37 @@ fn machines(machines: &[LabMachine]) -> String {
     format!("\n{table}\n")
 }
 
+/// How a machine is, as the API says it, and what has befallen it.
+fn state(machine: &LabMachine) -> String {
+    let mut words = vec![machine.status.as_str()];
+    words.extend(machine.faults.iter().map(|fault| fault.state()));
+    words.join(", ")
+}
+
+/// A machine was struck by a fault, or healed.
+pub fn lab_fault(machine: &str, fault: Option<MachineFault>) -> String {
+    let done = paint(GREEN, "✓");
+    match fault {
+        Some(fault) => {
+            let undo = paint(CYAN, &format!("marg lab fault {machine} heal"));
+            format!(
+                "{done} {machine} is {}\n  undone by: {undo}\n",
+                fault.state()
+            )
+        }
+        None => format!("{done} {machine} is healed\n"),
+    }
+}
+
+/// How many faults of the API are armed.
+pub fn lab_api_faults(armed: usize) -> String {
+    match armed {
+        0 => "the API has no faults\n".to_owned(),
+        1 => "1 fault of the API is armed\n".to_owned(),
+        some => format!("{some} faults of the API are armed\n"),
+    }
+}
+
 /// The same for programs.
 pub fn lab_document(status: &LabStatus) -> Value {
     let machine = |machine: &LabMachine| {
@@ -70,6 +101,7 @@ pub fn lab_document(status: &LabStatus) -> Value {
             "id": machine.id, "name": machine.name, "status": machine.status,
             "public_ip": machine.public, "private_ip": machine.private,
             "size": machine.size, "image": machine.image, "tags": machine.tags,
+            "faults": machine.faults,
         })
     };
     json!({
@@ -99,6 +131,7 @@ mod tests {
             public: Ipv4Addr::new(198, 18, 0, 10),
             private: Ipv4Addr::new(10, 20, 0, 2),
             tags: vec!["marg".to_owned()],
+            faults: vec![MachineFault::Cut],
         };
         let url = Some("http://127.0.0.1:4050".to_owned());
         let images = vec!["debian-13-x64".to_owned()];

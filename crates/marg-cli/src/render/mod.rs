@@ -9,6 +9,7 @@ mod lab;
 mod plan;
 mod releases;
 mod report;
+mod scale;
 mod status;
 
 #[cfg(test)]
@@ -18,10 +19,11 @@ pub use bill::bill;
 pub use cost::{cost, cost_document};
 pub use destroy::{destroy_preview, destroyed, nothing_to_destroy};
 pub use failure::failure;
-pub use lab::{lab_document, lab_down, lab_status, lab_up};
+pub use lab::{lab_api_faults, lab_document, lab_down, lab_fault, lab_status, lab_up};
 pub use plan::{plan, plan_document};
 pub use releases::releases;
 pub use report::{deployed, hosts_failed, report};
+pub use scale::{Scaled, scale};
 pub use status::{hosts_lost, status};
 
 use marg::{Action, Monthly};

@@ -1,7 +1,7 @@
 //! Every host in one table.
 
 use comfy_table::{CellAlignment, Table, TableStyle};
-use marg::{FleetStatus, HostStatus};
+use marg::{FleetStatus, HostStatus, Led};
 
 use super::trimmed;
 use crate::output::{BOLD, GREEN, RED, clean, count, paint};
@@ -35,14 +35,16 @@ pub fn status(status: &FleetStatus) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let entry = match status.entry {
-        Some(address) => format!("entry {address}"),
-        None => "no entry address yet".to_owned(),
-    };
     let mut text = format!(
-        "{} · {entry}\n\n{table}\n",
-        paint(BOLD, &status.environment)
+        "{} · phase {} · {}\n\n{table}\n",
+        paint(BOLD, &status.environment),
+        status.phase,
+        entry(status)
     );
+    if !status.leaders.is_empty() {
+        let lines = status.leaders.iter().map(|led| leader(status, led));
+        text.push_str(&format!("\n{}", lines.collect::<String>()));
+    }
     let lost = status.hosts.iter().filter(|host| !host.reachable);
     let reasons: String = lost.map(reason).collect();
     match reasons.is_empty() {
@@ -50,6 +52,29 @@ pub fn status(status: &FleetStatus) -> String {
         false => text.push_str(&format!("\n{reasons}")),
     }
     trimmed(&text)
+}
+
+fn entry(status: &FleetStatus) -> String {
+    match (status.entry, &status.entry_at) {
+        (Some(address), Some(host)) => format!("entry {address} leads to {host}"),
+        (Some(address), None) => paint(RED, &format!("entry {address} leads nowhere")),
+        (None, _) => "no entry address yet".to_owned(),
+    }
+}
+
+/// `mysql: mysql1 leads, mysql2 0 s behind`.
+fn leader(status: &FleetStatus, led: &Led) -> String {
+    let who = match (&led.leader, &led.error) {
+        (Some(leader), _) => format!("{} leads", paint(BOLD, leader)),
+        (None, Some(error)) => paint(RED, &clean(error)),
+        (None, None) => paint(RED, "nobody leads"),
+    };
+    let behind = status.hosts.iter().filter_map(|host| {
+        let seconds = host.lag_seconds.get(&led.service)?;
+        let follows = led.leader.as_deref() != Some(&host.name);
+        follows.then(|| format!(", {} {seconds} s behind", host.name))
+    });
+    format!("{}: {who}{}\n", led.service, behind.collect::<String>())
 }
 
 fn all_answer(status: &FleetStatus) -> String {
@@ -77,8 +102,12 @@ fn reason(host: &HostStatus) -> String {
 
 fn row(host: &HostStatus) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    let name = match host.leaving {
+        true => format!("{}\nleaving", host.name),
+        false => host.name.clone(),
+    };
     vec![
-        host.name.clone(),
+        name,
         or_dash(host.public_ip.map(|address| address.to_string())),
         or_dash(host.private_ip.map(|address| address.to_string())),
         folded(&host.roles),
@@ -182,10 +211,25 @@ mod tests {
         insta::assert_snapshot!("status-lost", plain(&shown));
     }
 
+    #[test]
+    fn who_leads_and_who_leaves() {
+        let mut fleet = samples::replicated_status();
+        let known = status(&fleet);
+        fleet.entry_at = None;
+        fleet.leaders[0] = Led {
+            service: "mysql".to_owned(),
+            leader: None,
+            error: Some("mysql: nobody takes writes; run `marg promote mysql2`".to_owned()),
+        };
+        let shown = format!("{known}\n{}", status(&fleet));
+        insta::assert_snapshot!("status-leaders", plain(&shown));
+    }
+
     /// Scripts read it: its shape is a promise.
     #[test]
     fn the_document() {
-        let document = serde_json::to_string_pretty(&samples::status()).unwrap_or_default();
+        let document =
+            serde_json::to_string_pretty(&samples::replicated_status()).unwrap_or_default();
         insta::assert_snapshot!("status-document", document);
     }
 }

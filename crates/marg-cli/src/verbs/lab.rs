@@ -1,5 +1,6 @@
 //! `marg lab`: the local cloud, up and down and looked at.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
@@ -14,6 +15,9 @@ use crate::context::Context;
 use crate::failure::{Failure, Kind};
 use crate::output::{Output, Shape};
 use crate::render;
+
+#[path = "lab_fault.rs"]
+mod fault;
 
 /// Run a DigitalOcean of your own on this machine, with real Debian machines
 ///
@@ -47,6 +51,8 @@ enum LabVerb {
     Logs(LogsArgs),
     /// Open a root shell in a machine, or run a command there, without network or SSH
     Shell(ShellArgs),
+    /// Let something go wrong in a machine or in the API, to see what survives it
+    Fault(fault::Args),
     /// Print the lab's address and token as variables: `export $(marg lab env)`
     Env,
     /// The daemon that `up` starts
@@ -112,6 +118,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         LabVerb::Status => status(context).await,
         LabVerb::Logs(args) => logs(&args, context),
         LabVerb::Shell(args) => shell(&args, context),
+        LabVerb::Fault(args) => fault::run(args, context).await,
         LabVerb::Env => env(context).await,
         LabVerb::Serve => Ok(lab::serve(Config::load()?).await?),
     }
@@ -120,7 +127,11 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 /// Brings the lab up, or finds that it is up.
 pub async fn ensure_up(output: &Output) -> Result<Endpoint, Failure> {
     let endpoint = bring_up(UpOptions::new(serve_command()?), output).await?;
-    Ok(Endpoint::new(endpoint.url, endpoint.token)?)
+    let own = Endpoint::new(endpoint.url, endpoint.token)?;
+    Ok(match (endpoint.machine_url, endpoint.entry_token) {
+        (Some(url), Some(token)) => own.for_hosts(url).with_entry_token(token),
+        _ => own,
+    })
 }
 
 async fn up(args: UpArgs, context: &Context) -> Result<(), Failure> {
@@ -171,15 +182,27 @@ async fn env(context: &Context) -> Result<(), Failure> {
     let endpoint = lab::endpoint()?
         .filter(|_| status.running)
         .ok_or_else(not_up)?;
-    let (url, token) = (&endpoint.url, endpoint.token.expose());
+    let mut variables = vec![
+        ("DIGITALOCEAN_API_URL", endpoint.url.clone()),
+        ("DIGITALOCEAN_TOKEN", endpoint.token.expose().to_owned()),
+    ];
+    if let Some(url) = endpoint.machine_url {
+        variables.push(("MARG_HOSTS_API_URL", url));
+    }
+    if let Some(token) = endpoint.entry_token {
+        variables.push(("MARG_SECRET_ENTRY_TOKEN", token.expose().to_owned()));
+    }
     match context.output.is_json() {
-        true => context.output.document(&json!({
-            "DIGITALOCEAN_API_URL": url,
-            "DIGITALOCEAN_TOKEN": token,
-        })),
-        false => context.output.raw(&format!(
-            "DIGITALOCEAN_API_URL={url}\nDIGITALOCEAN_TOKEN={token}"
-        )),
+        true => {
+            let pairs: BTreeMap<&str, String> = variables.into_iter().collect();
+            context.output.document(&pairs)
+        }
+        false => {
+            let lines = variables
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"));
+            context.output.raw(&lines.collect::<Vec<_>>().join("\n"))
+        }
     }
 }
 
@@ -217,7 +240,7 @@ fn serve_command() -> Result<Vec<OsString>, Failure> {
 }
 
 /// The lab's own work waits for programs; it must not keep Ctrl-C from being heard.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LabError> + Send + 'static,
 ) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await;

@@ -12,6 +12,7 @@ mod provision;
 mod releases;
 mod rollback;
 mod run;
+mod scale;
 mod ssh;
 mod status;
 
@@ -41,6 +42,7 @@ macro_rules! registry {
 registry! {
     Plan: plan,
     Provision: provision,
+    Scale: scale,
     Deploy: deploy,
     Rollback: rollback,
     Releases: releases,

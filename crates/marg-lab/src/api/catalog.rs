@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::answer::{Answer, ApiError, ok, page};
 use super::ask::Ask;
+use super::snapshots;
 use crate::machines::recipe::{IMAGES, Image};
+use crate::store::Records;
 
 /// A droplet size, with the prices of the contract.
 pub(super) struct Size {
@@ -45,6 +47,9 @@ const SIZES: [Size; 6] = [
     size("s-4vcpu-8gb", (8192, 4, 160), 5.0, (48.0, 0.07143)),
 ];
 
+/// Gigabytes of disk that the lab's own images need.
+pub(super) const MIN_DISK: u64 = 7;
+
 /// Slug and name of every region; all are the same lab.
 pub(super) const REGIONS: [(&str, &str); 10] = [
     ("fra1", "Frankfurt 1"),
@@ -71,20 +76,43 @@ pub(super) async fn regions(ask: Ask) -> Answer {
     )
 }
 
-pub(super) async fn images(ask: Ask) -> Answer {
+pub(super) async fn images(State(cloud): Shared, ask: Ask) -> Answer {
     let public = ask.text("private") != Some("true") && ask.text("tag_name").is_none();
     let distribution = ask.text("type").is_none_or(|kind| kind == "distribution");
-    let images = IMAGES
+    let public = IMAGES
         .iter()
         .filter(|_| public && distribution)
-        .map(image_view)
-        .collect();
-    page(&ask, "images", images)
+        .map(image_view);
+    let own: Vec<Value> = cloud.store.read(|records| {
+        let snapshots = records.snapshots.iter();
+        snapshots
+            .filter(|_| ask.text("type").is_none())
+            .filter(|one| {
+                let tag = ask.text("tag_name");
+                tag.is_none_or(|tag| one.tags.iter().any(|own| own.eq_ignore_ascii_case(tag)))
+            })
+            .map(snapshots::image_view)
+            .collect()
+    });
+    page(&ask, "images", public.chain(own).collect())
 }
 
 pub(super) async fn image(State(cloud): Shared, Path(id): Path<String>) -> Answer {
-    let image = cloud.store.read(|records| records.knows_image(&id));
-    ok(json!({ "image": image_view(image.ok_or_else(ApiError::not_found)?) }))
+    let image = cloud.store.read(|records| image_of(records, &id));
+    ok(json!({ "image": image.ok_or_else(ApiError::not_found)? }))
+}
+
+/// The image of that slug or id, be it the lab's or a snapshot.
+pub(super) fn image_of(records: &Records, slug_or_id: &str) -> Option<Value> {
+    let snapshot = records.snapshot(slug_or_id).map(snapshots::image_view);
+    snapshot.or_else(|| find_image(slug_or_id).map(image_view))
+}
+
+/// The lab's own image of that slug or id.
+pub(super) fn find_image(slug_or_id: &str) -> Option<&'static Image> {
+    IMAGES
+        .iter()
+        .find(|image| image.slug == slug_or_id || image.id.to_string() == slug_or_id)
 }
 
 /// The size of that slug.
@@ -101,7 +129,7 @@ pub(super) fn find_region(wanted: Option<&str>) -> Option<&'static str> {
         .map(|(slug, _)| *slug)
 }
 
-fn slugs() -> Vec<&'static str> {
+pub(super) fn slugs() -> Vec<&'static str> {
     REGIONS.iter().map(|(slug, _)| *slug).collect()
 }
 
@@ -146,7 +174,7 @@ pub(super) fn image_view(image: &Image) -> Value {
         "public": true,
         "regions": slugs(),
         "created_at": "2025-08-09T12:00:00Z",
-        "min_disk_size": 7,
+        "min_disk_size": MIN_DISK,
         "size_gigabytes": 0.5,
         "description": format!("Debian {}", image.title),
         "tags": [],

@@ -12,7 +12,7 @@ use super::answer::{Answer, ApiError, created, ok, page};
 use super::ask::{Ask, Body};
 use super::catalog::find_size;
 use crate::cloud::Cloud;
-use crate::faults::FaultKind;
+use crate::faults::ApiFaultKind;
 use crate::lifecycle::{self, Power};
 use crate::store::{Action, ActionStatus, Droplet, Records, Status};
 
@@ -53,14 +53,18 @@ pub(super) async fn create(
     Path(id): Path<u64>,
     Body(order): Body<Order>,
 ) -> Answer {
-    if cloud.faults.strike(FaultKind::PendingEvent, "/").is_some() {
+    if cloud
+        .faults
+        .strike(ApiFaultKind::PendingEvent, "/")
+        .is_some()
+    {
         return Err(ApiError::pending_event());
     }
     let power = power(&order.kind);
     let action = cloud.store.change(|records| {
         let droplet = records.droplet_mut(id).ok_or_else(ApiError::not_found)?;
         check(droplet, &order)?;
-        if power.is_some() {
+        if power.is_some() || order.kind == "snapshot" {
             droplet.locked = true;
         } else {
             change(droplet, &order)?;
@@ -68,7 +72,7 @@ pub(super) async fn create(
         let region = droplet.region.clone();
         Ok::<_, ApiError>(records.begin(&order.kind, "droplet", id, &region))
     })?;
-    carry_out(&cloud, id, &action, power)?;
+    carry_out(&cloud, id, &action, power, &order)?;
     created(json!({ "action": view(&action) }))
 }
 
@@ -100,6 +104,10 @@ fn check(droplet: &Droplet, order: &Order) -> Result<(), ApiError> {
         )),
         _ => Ok(()),
     }
+}
+
+fn snapshot_name(order: &Order) -> &str {
+    order.name.as_deref().unwrap_or("snapshot")
 }
 
 /// Changes that need no machine.
@@ -137,11 +145,20 @@ fn carry_out(
     id: u64,
     action: &Action,
     power: Option<Power>,
+    order: &Order,
 ) -> Result<(), ApiError> {
-    let fails = cloud.faults.strike(FaultKind::ActionErrored, "/").is_some();
+    let fails = cloud
+        .faults
+        .strike(ApiFaultKind::ActionErrored, "/")
+        .is_some();
     match power {
         Some(power) if !fails => {
             tokio::spawn(lifecycle::switch(Arc::clone(cloud), id, action.id, power));
+            Ok(())
+        }
+        None if order.kind == "snapshot" && !fails => {
+            let name = snapshot_name(order).to_owned();
+            tokio::spawn(lifecycle::snapshot(Arc::clone(cloud), id, action.id, name));
             Ok(())
         }
         _ => cloud.store.change(|records| {

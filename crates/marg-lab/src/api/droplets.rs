@@ -10,18 +10,17 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::answer::{Answer, ApiError, no_content, ok, page};
 use super::ask::Ask;
-use super::catalog::{find_size, image_view, region_view, size_view};
-use super::firewalls;
+use super::catalog::{find_size, image_of, region_view, size_view};
+use super::{firewalls, snapshots};
 use crate::cloud::Cloud;
-use crate::faults::FaultKind;
+use crate::faults::ApiFaultKind;
 use crate::lifecycle;
 use crate::machines::network::{GATEWAY, PUBLIC_PREFIX, netmask};
-use crate::machines::recipe;
 use crate::store::{Droplet, Records};
 
 /// How many droplets the account may have now.
 pub(super) fn limit(cloud: &Cloud, records: &Records) -> usize {
-    let fault = cloud.faults.strike(FaultKind::DropletLimit, "/");
+    let fault = cloud.faults.strike(ApiFaultKind::DropletLimit, "/");
     fault.map_or(records.droplet_limit, |fault| fault.limit)
 }
 
@@ -34,7 +33,7 @@ pub(super) async fn list(State(cloud): Shared, ask: Ask) -> Answer {
     }
     let hidden = cloud
         .faults
-        .strike(FaultKind::ListLag, "/v2/droplets")
+        .strike(ApiFaultKind::ListLag, "/v2/droplets")
         .map(|fault| fault.seconds);
     let gpus_only = ask.text("type") == Some("gpus");
     let droplets = cloud.store.read(|records| {
@@ -119,21 +118,12 @@ pub(super) async fn firewalls(State(cloud): Shared, Path(id): Path<u64>, ask: As
     page(&ask, "firewalls", views)
 }
 
-/// The lab takes no snapshots.
-pub(super) async fn snapshots(cloud: Shared, id: Path<u64>, ask: Ask) -> Answer {
-    nothing(cloud, id, &ask, "snapshots")
-}
-
 /// The lab takes no backups.
-pub(super) async fn backups(cloud: Shared, id: Path<u64>, ask: Ask) -> Answer {
-    nothing(cloud, id, &ask, "backups")
-}
-
-fn nothing(State(cloud): Shared, Path(id): Path<u64>, ask: &Ask, key: &str) -> Answer {
+pub(super) async fn backups(State(cloud): Shared, Path(id): Path<u64>, ask: Ask) -> Answer {
     if cloud.store.read(|records| records.droplet(id).is_none()) {
         return Err(ApiError::not_found());
     }
-    page(ask, key, Vec::new())
+    page(&ask, "backups", Vec::new())
 }
 
 pub(super) fn view(records: &Records, droplet: &Droplet) -> Value {
@@ -152,9 +142,9 @@ pub(super) fn view(records: &Records, droplet: &Droplet) -> Value {
         "features": droplet.features,
         "backup_ids": [],
         "next_backup_window": null,
-        "snapshot_ids": [],
+        "snapshot_ids": snapshots::ids_of(records, droplet.id),
         "volume_ids": [],
-        "image": recipe::image(&droplet.image).map(image_view),
+        "image": image_of(records, &droplet.image),
         "size": size.map(size_view),
         "size_slug": droplet.size,
         "networks": networks(records, droplet),

@@ -12,7 +12,7 @@ use futures_util::stream;
 
 use super::answer::ApiError;
 use crate::cloud::Cloud;
-use crate::faults::FaultKind;
+use crate::faults::ApiFaultKind;
 use crate::limits::Allowance;
 
 /// Some clients end paths with a slash, and the real API takes them.
@@ -39,8 +39,14 @@ pub(super) async fn pass(
 ) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let mut response = if !knows_token(&cloud, request.headers()) {
+    let bearer = bearer(&cloud, request.headers());
+    let mut response = if bearer == Bearer::Nobody {
         let mut response = ApiError::unauthorized().into_response();
+        tell_limits(response.headers_mut(), uncounted(&cloud));
+        response
+    } else if bearer == Bearer::Entry && !moves_addresses(&method, &path) {
+        let mut response =
+            ApiError::forbidden("You are not authorized to perform this operation").into_response();
         tell_limits(response.headers_mut(), uncounted(&cloud));
         response
     } else if path.starts_with("/lab/") {
@@ -69,21 +75,21 @@ async fn answer(
     if allowance.refused {
         return ApiError::too_many().into_response();
     }
-    if method == Method::GET && cloud.faults.strike(FaultKind::NotFound, path).is_some() {
+    if method == Method::GET && cloud.faults.strike(ApiFaultKind::NotFound, path).is_some() {
         return ApiError::not_found().into_response();
     }
     let response = next.run(request).await;
     if method == Method::POST && response.status().is_success() {
         if cloud
             .faults
-            .strike(FaultKind::DropAfterCreate, path)
+            .strike(ApiFaultKind::DropAfterCreate, path)
             .is_some()
         {
             return without_answer();
         }
         if cloud
             .faults
-            .strike(FaultKind::ErrorAfterCreate, path)
+            .strike(ApiFaultKind::ErrorAfterCreate, path)
             .is_some()
         {
             return ApiError::server_error().into_response();
@@ -92,12 +98,40 @@ async fn answer(
     response
 }
 
-fn knows_token(cloud: &Cloud, headers: &HeaderMap) -> bool {
-    headers
+/// Whose token a request carries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bearer {
+    /// None that the API knows.
+    Nobody,
+    /// The operator's, with every scope.
+    Operator,
+    /// The balancers', with the scopes `reserved_ip:read`, `reserved_ip:update` and
+    /// `droplet:read`, without which a reserved address does not tell its droplet.
+    Entry,
+}
+
+fn bearer(cloud: &Cloud, headers: &HeaderMap) -> Bearer {
+    let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
-        .is_some_and(|token| same(token.trim(), cloud.token.expose()))
+        .map_or("", str::trim);
+    match token {
+        token if same(token, cloud.token.expose()) => Bearer::Operator,
+        token if same(token, cloud.entry_token.expose()) => Bearer::Entry,
+        _ => Bearer::Nobody,
+    }
+}
+
+/// Whether the narrow scopes of [`Bearer::Entry`] cover the request.
+fn moves_addresses(method: &Method, path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match (method.as_str(), parts.as_slice()) {
+        ("GET", ["v2", "reserved_ips", ..]) => true,
+        ("POST", ["v2", "reserved_ips", _, "actions"]) => true,
+        ("GET", ["v2", "droplets"] | ["v2", "droplets", _]) => true,
+        _ => false,
+    }
 }
 
 /// Compares without telling by its duration how much was right.
@@ -111,7 +145,7 @@ fn same(left: &str, right: &str) -> bool {
 }
 
 fn refused_by_fault(cloud: &Cloud, path: &str) -> Option<Allowance> {
-    let fault = cloud.faults.strike(FaultKind::RateLimited, path)?;
+    let fault = cloud.faults.strike(ApiFaultKind::RateLimited, path)?;
     Some(Allowance::refusal(
         SystemTime::now(),
         fault.retry_after,

@@ -15,6 +15,7 @@ mod keys;
 mod lab;
 mod new_droplet;
 mod reserved_ips;
+mod snapshots;
 mod tags;
 mod vpcs;
 
@@ -58,7 +59,17 @@ fn resources() -> Router<Arc<Cloud>> {
         .route("/v2/actions", get(actions::list))
         .route("/v2/actions/{id}", get(actions::show))
         .route("/v2/images", get(catalog::images))
-        .route("/v2/images/{id}", get(catalog::image))
+        .route(
+            "/v2/images/{id}",
+            get(catalog::image)
+                .put(snapshots::rename)
+                .delete(snapshots::remove),
+        )
+        .route("/v2/snapshots", get(snapshots::list))
+        .route(
+            "/v2/snapshots/{id}",
+            get(snapshots::show).delete(snapshots::remove),
+        )
         .route("/v2/regions", get(catalog::regions))
         .route("/v2/sizes", get(catalog::sizes))
         .route("/v2/tags", get(tags::list).post(tags::create))
@@ -86,7 +97,7 @@ fn resources() -> Router<Arc<Cloud>> {
             get(droplet_actions::show),
         )
         .route("/v2/droplets/{id}/firewalls", get(droplets::firewalls))
-        .route("/v2/droplets/{id}/snapshots", get(droplets::snapshots))
+        .route("/v2/droplets/{id}/snapshots", get(snapshots::of_droplet))
         .route("/v2/droplets/{id}/backups", get(droplets::backups))
         .route(
             "/v2/droplets/{id}/destroy_with_associated_resources",
@@ -154,6 +165,10 @@ fn lab_routes() -> Router<Arc<Cloud>> {
         .route(
             "/lab/faults",
             get(lab::faults).post(lab::arm).delete(lab::disarm),
+        )
+        .route(
+            "/lab/machines/{id}/faults",
+            post(lab::strike).delete(lab::heal),
         )
         .route("/lab/stop", post(lab::stop))
 }

@@ -1,5 +1,6 @@
 //! `POST /v2/droplets`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -8,11 +9,10 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, ApiError, accepted};
 use super::ask::{Ask, Body, Id};
-use super::catalog::{Size, find_region, find_size};
+use super::catalog::{MIN_DISK, Size, find_image, find_region, find_size};
 use super::{Shared, droplets, keys, tags};
 use crate::cloud::Cloud;
 use crate::lifecycle;
-use crate::machines::recipe::Image;
 use crate::store::{Droplet, Records, Status, Vpc, now};
 
 /// The real API's limit.
@@ -42,7 +42,8 @@ pub(super) struct NewDroplet {
 struct Order {
     region: &'static str,
     size: &'static Size,
-    image: &'static Image,
+    /// Slug, or id of a snapshot.
+    image: String,
     public_keys: Vec<String>,
     tags: Vec<String>,
     vpc: Vpc,
@@ -134,9 +135,12 @@ fn look_up(records: &mut Records, new: &NewDroplet) -> Result<Order, ApiError> {
     };
     let size = find_size(&new.size).ok_or_else(|| invalid("size"))?;
     let region = find_region(new.region.as_deref()).ok_or_else(|| invalid("region"))?;
-    let image = records
-        .knows_image(&new.image.text())
-        .ok_or_else(|| invalid("image"))?;
+    let (image, min_disk) = image(records, &new.image).ok_or_else(|| invalid("image"))?;
+    if size.disk < min_disk {
+        return Err(ApiError::unprocessable(
+            "You specified a size whose disk is too small for the image.",
+        ));
+    }
     if new.user_data.len() > USER_DATA_LIMIT {
         return Err(ApiError::unprocessable("user_data may not exceed 64 KiB"));
     }
@@ -160,6 +164,15 @@ fn look_up(records: &mut Records, new: &NewDroplet) -> Result<Order, ApiError> {
         features,
         user_data: new.user_data.clone(),
     })
+}
+
+/// An image's slug, or a snapshot's id, and the gigabytes of disk that it needs.
+fn image(records: &Records, wanted: &Id) -> Option<(String, u64)> {
+    let wanted = wanted.text();
+    match records.snapshot(&wanted) {
+        Some(snapshot) => Some((wanted, snapshot.min_disk)),
+        None => find_image(&wanted).map(|image| (image.slug.to_owned(), MIN_DISK)),
+    }
 }
 
 fn public_keys(records: &Records, wanted: &[Id]) -> Result<Vec<String>, ApiError> {
@@ -199,7 +212,7 @@ fn add(records: &mut Records, order: &Order, name: &str) -> Result<(u64, u64), A
         addresses_known: false,
         created_at: now(),
         region: order.region.to_owned(),
-        image: order.image.slug.to_owned(),
+        image: order.image.clone(),
         size: order.size.slug.to_owned(),
         disk: order.size.disk,
         tags: order.tags.clone(),
@@ -210,6 +223,7 @@ fn add(records: &mut Records, order: &Order, name: &str) -> Result<(u64, u64), A
         features: order.features.clone(),
         public_keys: order.public_keys.clone(),
         memory_mb: order.size.memory,
+        faults: BTreeSet::new(),
         user_data: order.user_data.clone(),
     };
     let id = droplet.id;

@@ -56,6 +56,9 @@ pub(super) async fn remove(State(cloud): Shared, Path(name): Path<String>) -> An
         for droplet in &mut records.droplets {
             droplet.tags.retain(|tag| *tag != name);
         }
+        for image in &mut records.snapshots {
+            image.tags.retain(|tag| *tag != name);
+        }
         Ok::<_, ApiError>(())
     })?;
     tokio::spawn(lifecycle::rewire(cloud, None));
@@ -89,22 +92,34 @@ fn change(
     cloud.store.change(|records| {
         let name = find(records, &name)?;
         for resource in &body.resources {
-            if resource.resource_type != "droplet" {
-                return Err(ApiError::unprocessable("the lab tags droplets only"));
-            }
-            let id = resource
-                .resource_id
-                .text()
-                .parse()
-                .map_err(|_| ApiError::not_found())?;
-            let droplet = records.droplet_mut(id).ok_or_else(ApiError::not_found)?;
-            change(&mut droplet.tags, &name);
+            change(tags_of(records, resource)?, &name);
         }
-        Ok(())
+        Ok::<_, ApiError>(())
     })?;
     // Firewalls may name the tag.
     tokio::spawn(lifecycle::rewire(cloud, None));
     no_content()
+}
+
+fn tags_of<'a>(
+    records: &'a mut Records,
+    resource: &Resource,
+) -> Result<&'a mut Vec<String>, ApiError> {
+    let id = resource.resource_id.text();
+    let id: u64 = id.parse().map_err(|_| ApiError::not_found())?;
+    let tags = match resource.resource_type.as_str() {
+        "droplet" => records.droplet_mut(id).map(|droplet| &mut droplet.tags),
+        "image" => {
+            let mut images = records.snapshots.iter_mut();
+            images.find(|one| one.id == id).map(|one| &mut one.tags)
+        }
+        _ => {
+            return Err(ApiError::unprocessable(
+                "the lab tags droplets and images only",
+            ));
+        }
+    };
+    tags.ok_or_else(ApiError::not_found)
 }
 
 /// Refuses what is no name for a tag.
@@ -129,22 +144,30 @@ fn find(records: &Records, name: &str) -> Result<String, ApiError> {
 }
 
 fn view(records: &Records, name: &str) -> Value {
-    let tagged: Vec<String> = records
-        .droplets
-        .iter()
+    let droplets = records.droplets.iter();
+    let droplets: Vec<String> = droplets
         .filter(|droplet| droplet.has_tag(name))
         .map(|droplet| format!("/v2/droplets/{}", droplet.id))
         .collect();
-    let mut droplets = json!({ "count": tagged.len() });
-    let mut all = json!({ "count": tagged.len() });
-    if let Some(last) = tagged.last() {
-        droplets["last_tagged_uri"] = json!(last);
-        all["last_tagged_uri"] = json!(last);
-    }
-    let nothing = json!({ "count": 0 });
-    all["droplets"] = droplets;
-    for kind in ["images", "volumes", "volume_snapshots", "databases"] {
-        all[kind] = nothing.clone();
+    let images = records.snapshots.iter();
+    let images: Vec<String> = images
+        .filter(|image| image.tags.iter().any(|tag| tag.eq_ignore_ascii_case(name)))
+        .map(|image| format!("/v2/images/{}", image.id))
+        .collect();
+    let mut all = counted(&[&images[..], &droplets[..]].concat());
+    all["droplets"] = counted(&droplets);
+    all["images"] = counted(&images);
+    for kind in ["volumes", "volume_snapshots", "databases"] {
+        all[kind] = counted(&[]);
     }
     json!({ "name": name, "resources": all })
+}
+
+/// How many things carry a tag, and which of them is the newest.
+fn counted(tagged: &[String]) -> Value {
+    let mut count = json!({ "count": tagged.len() });
+    if let Some(last) = tagged.last() {
+        count["last_tagged_uri"] = json!(last);
+    }
+    count
 }

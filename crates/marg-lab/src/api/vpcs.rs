@@ -9,7 +9,7 @@ use super::Shared;
 use super::answer::{Answer, ApiError, created, no_content, ok, page};
 use super::ask::{Ask, Body};
 use super::catalog::find_region;
-use crate::faults::FaultKind;
+use crate::faults::ApiFaultKind;
 use crate::store::{Records, Vpc, now, private_range_problem};
 
 #[derive(Deserialize)]
@@ -158,7 +158,7 @@ fn update(State(cloud): Shared, Path(id): Path<String>, change: Change) -> Answe
 pub(super) async fn remove(State(cloud): Shared, Path(id): Path<String>) -> Answer {
     if cloud
         .faults
-        .strike(FaultKind::VpcDeleteConflict, "/")
+        .strike(ApiFaultKind::VpcDeleteConflict, "/")
         .is_some()
     {
         return Err(ApiError::conflict("Can not delete VPC with members"));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::nft::Rules;
-use super::{MachineSpec, Machines, Place, Stop, cgroup, image, network, seed};
+use super::{MachineSpec, Machines, Place, Stop, cgroup, network, seed, snapshot};
 use crate::error::{LabError, LabResult};
 use crate::files;
 use crate::mirror::Mirrors;
@@ -55,17 +55,14 @@ pub(crate) struct Nspawn {
 
 impl Machines for Nspawn {
     fn create(&self, spec: &MachineSpec) -> LabResult<()> {
-        let image = image::known(&spec.image)?;
-        image::ensure(image, &self.mirrors, &mut |line| {
-            tracing::info!("{}: {line}", image.slug)
-        })?;
+        let below = snapshot::below(&spec.image, &self.mirrors)?;
         let dir = paths::machine_dir(spec.id);
         for part in ["upper", "work", "root"] {
             let path = dir.join(part);
             fs::create_dir_all(&path).map_err(LabError::io("create", &path))?;
         }
         let chosen = dir.join("image");
-        files::write_private(&chosen, image::root(image).to_string_lossy().as_bytes())?;
+        files::write_private(&chosen, below.as_bytes())?;
         seed::write(spec, &dir.join("upper"))?;
         network::connect(&spec.place)
     }
@@ -78,7 +75,13 @@ impl Machines for Nspawn {
         if self.running(spec.id)? {
             return Ok(());
         }
+        if paths::console_log(spec.id).exists() {
+            // What a machine's kernel knew ends with its power: firewall, connections, routes.
+            network::disconnect(spec.id)?;
+        }
         network::connect(&spec.place)?;
+        // It may have been resized.
+        seed::write_memory(spec, &paths::machine_dir(spec.id).join("upper"))?;
         let mut child = spawn(spec)?;
         thread::spawn(move || child.wait());
         wait_until(Duration::from_secs(20), "the start of the machine", || {
@@ -105,6 +108,33 @@ impl Machines for Nspawn {
 
     fn running(&self, id: u64) -> LabResult<bool> {
         cgroup::populated(&cgroup::machine(id))
+    }
+
+    fn freeze(&self, id: u64, on: bool) -> LabResult<()> {
+        if !self.running(id)? {
+            return Err(LabError::HostDown {
+                host: id.to_string(),
+            });
+        }
+        cgroup::freeze(&cgroup::machine(id), on)
+    }
+
+    fn slow(&self, id: u64, on: bool) -> LabResult<()> {
+        network::slow(id, on)
+    }
+
+    fn snapshot(&self, id: u64, snapshot: u64) -> LabResult<u64> {
+        if !self.running(id)? {
+            return snapshot::take(id, snapshot);
+        }
+        cgroup::freeze(&cgroup::machine(id), true)?;
+        let taken = snapshot::take(id, snapshot);
+        cgroup::freeze(&cgroup::machine(id), false)?;
+        taken
+    }
+
+    fn sweep_snapshots(&self, kept: &[u64]) -> LabResult<()> {
+        snapshot::sweep(kept)
     }
 
     fn apply_rules(&self, rules: &Rules) -> LabResult<()> {

@@ -91,6 +91,30 @@ pub(crate) fn processes(name: &str) -> LabResult<Vec<i32>> {
     }
 }
 
+/// Lets everything in a group stand still, or go on; waits until it does.
+pub(crate) fn freeze(name: &str, on: bool) -> LabResult<()> {
+    let group = lab_group()?.join(name);
+    let switch = group.join("cgroup.freeze");
+    fs::write(&switch, if on { "1" } else { "0" }).map_err(LabError::io("write", &switch))?;
+    let events = group.join("cgroup.events");
+    let wanted = if on { "frozen 1" } else { "frozen 0" };
+    let deadline = Instant::now() + KILL_LIMIT;
+    loop {
+        let text = fs::read_to_string(&events).map_err(LabError::io("read", &events))?;
+        if text.lines().any(|line| line == wanted) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(LabError::Deadline {
+                what: format!("a standstill of the processes in {}", group.display()),
+                seconds: KILL_LIMIT.as_secs(),
+                next: "Try again".to_owned(),
+            });
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Kills everything in a group at once, waits until it is gone and removes the group.
 pub(crate) fn kill(name: &str) -> LabResult<()> {
     kill_tree(&lab_group()?.join(name))

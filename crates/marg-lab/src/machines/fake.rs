@@ -102,6 +102,23 @@ impl Machines for FakeMachines {
             .contains(&id))
     }
 
+    fn freeze(&self, _id: u64, _on: bool) -> LabResult<()> {
+        Ok(())
+    }
+
+    fn slow(&self, _id: u64, _on: bool) -> LabResult<()> {
+        Ok(())
+    }
+
+    fn snapshot(&self, _id: u64, _snapshot: u64) -> LabResult<u64> {
+        self.wait_for_release();
+        Ok(200_000_000)
+    }
+
+    fn sweep_snapshots(&self, _kept: &[u64]) -> LabResult<()> {
+        Ok(())
+    }
+
     fn apply_rules(&self, rules: &Rules) -> LabResult<()> {
         *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = rules.clone();
         Ok(())

@@ -10,6 +10,7 @@ pub(crate) mod network;
 pub(crate) mod nft;
 pub(crate) mod recipe;
 pub(crate) mod seed;
+pub(crate) mod snapshot;
 
 use std::net::Ipv4Addr;
 
@@ -24,7 +25,7 @@ pub(crate) struct MachineSpec {
     pub id: u64,
     /// The droplet's name: the machine's first hostname.
     pub name: String,
-    /// Slug of the image.
+    /// Slug of the image, or id of the snapshot.
     pub image: String,
     /// Memory that the machine is to believe it has.
     pub memory_mb: u64,
@@ -73,6 +74,16 @@ pub(crate) trait Machines: Send + Sync {
     fn remove(&self, id: u64) -> LabResult<()>;
     /// Whether the machine runs.
     fn running(&self, id: u64) -> LabResult<bool>;
+    /// Lets everything in a running machine stand still, or go on.
+    fn freeze(&self, id: u64, on: bool) -> LabResult<()>;
+    /// Makes the machine's network a narrow one, or a good one again.
+    fn slow(&self, id: u64, on: bool) -> LabResult<()>;
+    /// Keeps what the machine's disk holds now as a snapshot, and gives its size in bytes. A
+    /// machine that runs stands still meanwhile.
+    fn snapshot(&self, id: u64, snapshot: u64) -> LabResult<u64>;
+    /// Removes the snapshots' files that are neither in `kept` nor below a machine or one of
+    /// those.
+    fn sweep_snapshots(&self, kept: &[u64]) -> LabResult<()>;
     /// Makes the network's rules these, all at once.
     fn apply_rules(&self, rules: &nft::Rules) -> LabResult<()>;
 }

@@ -28,6 +28,10 @@ pub(crate) const PUBLIC_PREFIX: u8 = 20;
 pub(crate) const PUBLIC_RANGE: &str = "198.18.0.0/15";
 /// The apt cache's port. Not the program's usual one, which the host's own may hold.
 pub(crate) const CACHE_PORT: u16 = 3143;
+/// A slow machine's lines carry this much each way, with a queue of up to two seconds, and lose
+/// this many packets of a hundred.
+const SLOW_RATE: &str = "512kbit";
+pub(crate) const LOSS_PERCENT: u8 = 3;
 /// Guards lose against every other route of the same range.
 const GUARD_METRIC: &str = "4294967295";
 
@@ -175,6 +179,28 @@ fn wire(place: &Place, namespace: &str) -> LabResult<()> {
         ],
     )?;
     guard(&place.vpc.trunc().to_string())
+}
+
+/// Narrows both links of a machine in both directions, or widens them again.
+pub(crate) fn slow(id: u64, on: bool) -> LabResult<()> {
+    let namespace = paths::machine_namespace(id);
+    if !is_connected(id)? {
+        return Ok(());
+    }
+    for (namespace, link) in [
+        (ROUTER, public_link(id)),
+        (ROUTER, private_link(id)),
+        (namespace.as_str(), "eth0".to_owned()),
+        (namespace.as_str(), "eth1".to_owned()),
+    ] {
+        let mut arguments = vec!["-n", namespace, "qdisc", "replace", "dev", &link, "root"];
+        arguments.extend(match on {
+            true => &["tbf", "rate", SLOW_RATE, "burst", "2kb", "latency", "2s"][..],
+            false => &["noqueue"][..],
+        });
+        command::run("tc", &arguments)?;
+    }
+    Ok(())
 }
 
 fn is_connected(id: u64) -> LabResult<bool> {

@@ -10,6 +10,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::Place;
+use super::network::LOSS_PERCENT;
 use super::network::{CACHE_PORT, GATEWAY, OPERATOR, private_link, public_link};
 
 /// Everything that the router's rules follow from.
@@ -20,6 +21,12 @@ pub(crate) struct Rules {
     /// Machines with at least one cloud firewall, with the union of their rules. All others
     /// are open, as on the real cloud.
     pub walls: Vec<Wall>,
+    /// Machines that are off or cut off from every network.
+    pub silent: Vec<u64>,
+    /// Machines that lose packets.
+    pub lossy: Vec<u64>,
+    /// The API's port on the host, when machines may reach it.
+    pub api_port: Option<u16>,
     /// Reserved addresses and the public address that each leads to.
     pub reserved: Vec<(Ipv4Addr, Ipv4Addr)>,
 }
@@ -74,7 +81,7 @@ pub(crate) fn ruleset(rules: &Rules) -> String {
     }
     chain(&mut text, "guests", &guest_lines(rules));
     chain(&mut text, "forward", &forward_lines(rules));
-    chain(&mut text, "input", &input_lines());
+    chain(&mut text, "input", &input_lines(rules));
     chain(&mut text, "reserved", &reserved_lines(&rules.reserved));
     chain(&mut text, "hairpin", &hairpin_lines(&rules.reserved));
     text.push_str("}\n");
@@ -143,7 +150,10 @@ fn without_covered(peers: &[Ipv4Net]) -> Vec<Ipv4Net> {
 fn guest_lines(rules: &Rules) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(jump_map(rules, "iifname", "jump out_"));
-    lines.push(format!("oifname \"uplink\" tcp dport {CACHE_PORT} accept"));
+    lines.push(match rules.api_port {
+        None => format!("oifname \"uplink\" tcp dport {CACHE_PORT} accept"),
+        Some(port) => format!("oifname \"uplink\" tcp dport {{ {CACHE_PORT}, {port} }} accept"),
+    });
     lines.push("oifname \"uplink\" drop".to_owned());
     lines.extend(jump_map(rules, "oifname", "goto in_"));
     lines.push("accept".to_owned());
@@ -167,6 +177,7 @@ fn forward_lines(rules: &Rules) -> Vec<String> {
         "type filter hook forward priority filter; policy drop;".to_owned(),
         "meta nfproto != ipv4 drop".to_owned(),
     ];
+    lines.extend(mishaps(rules));
     lines.extend(no_spoofing(&rules.places));
     lines.extend([
         "ct state established,related accept".to_owned(),
@@ -185,6 +196,31 @@ fn forward_lines(rules: &Rules) -> Vec<String> {
         "oifname \"prv*\" drop".to_owned(),
         "goto guests".to_owned(),
     ]);
+    lines
+}
+
+/// Before anything else, connections that are already open included: machines that nobody
+/// reaches, and bad lines.
+fn mishaps(rules: &Rules) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (ids, verdict) in [
+        (&rules.silent, "drop".to_owned()),
+        (
+            &rules.lossy,
+            format!("numgen random mod 100 < {LOSS_PERCENT} drop"),
+        ),
+    ] {
+        let links: Vec<String> = ids
+            .iter()
+            .flat_map(|id| [public_link(*id), private_link(*id)])
+            .map(|link| format!("\"{link}\""))
+            .collect();
+        if !links.is_empty() {
+            let links = links.join(", ");
+            lines.push(format!("iifname {{ {links} }} {verdict}"));
+            lines.push(format!("oifname {{ {links} }} {verdict}"));
+        }
+    }
     lines
 }
 
@@ -207,11 +243,15 @@ fn no_spoofing(places: &[Place]) -> Option<String> {
     })
 }
 
-fn input_lines() -> Vec<String> {
-    vec![
-        "type filter hook input priority filter; policy drop;".to_owned(),
-        "meta l4proto icmp accept".to_owned(),
-    ]
+fn input_lines(rules: &Rules) -> Vec<String> {
+    let mut lines = vec!["type filter hook input priority filter; policy drop;".to_owned()];
+    lines.extend(
+        mishaps(rules)
+            .into_iter()
+            .filter(|line| line.starts_with("iifname")),
+    );
+    lines.push("meta l4proto icmp accept".to_owned());
+    lines
 }
 
 fn reserved_lines(reserved: &[(Ipv4Addr, Ipv4Addr)]) -> Vec<String> {

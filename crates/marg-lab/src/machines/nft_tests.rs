@@ -66,7 +66,7 @@ fn inbound_rules_become_lines_and_end_in_drop() {
         let rules = Rules {
             places: vec![place(7)],
             walls: vec![wall],
-            reserved: Vec::new(),
+            ..Rules::default()
         };
         let mut wanted: Vec<String> = expected.map(str::to_owned).into_iter().collect();
         wanted.push("drop".to_owned());

@@ -22,6 +22,11 @@ pub(crate) fn write(spec: &MachineSpec, upper: &Path) -> LabResult<()> {
     files::private_dir(&seed)?;
     files::write_private(&seed.join("meta-data"), meta_data(spec).as_bytes())?;
     files::write_private(&seed.join("user-data"), user_data(spec).as_bytes())?;
+    write_memory(spec, upper)
+}
+
+/// Writes what the machine believes about its memory.
+pub(crate) fn write_memory(spec: &MachineSpec, upper: &Path) -> LabResult<()> {
     make_dirs(upper, &["usr", "usr/lib", "usr/lib/lab"], 0o755)?;
     files::write_by_rename(
         &upper.join("usr/lib/lab/meminfo"),

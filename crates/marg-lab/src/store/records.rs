@@ -1,12 +1,14 @@
 //! The cloud's records.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::machines::{MachineSpec, Place, recipe};
+use crate::machine_fault::MachineFault;
+use crate::machines::{MachineSpec, Place};
 
 /// Everything that the cloud remembers.
 #[derive(Clone, Serialize, Deserialize)]
@@ -30,6 +32,9 @@ pub(crate) struct Records {
     pub firewalls: Vec<Firewall>,
     /// Reserved addresses.
     pub reserved_ips: Vec<ReservedIp>,
+    /// Images that were made of droplets, the oldest first.
+    #[serde(default)]
+    pub snapshots: Vec<Snapshot>,
 }
 
 impl Default for Records {
@@ -47,6 +52,7 @@ impl Default for Records {
             actions: Vec::new(),
             firewalls: Vec::new(),
             reserved_ips: Vec::new(),
+            snapshots: Vec::new(),
         }
     }
 }
@@ -107,6 +113,7 @@ pub(crate) struct Droplet {
     pub addresses_known: bool,
     pub created_at: String,
     pub region: String,
+    /// Slug of an image, or id of a snapshot.
     pub image: String,
     pub size: String,
     /// Gigabytes; differs from the size's after a resize without disk.
@@ -119,6 +126,9 @@ pub(crate) struct Droplet {
     pub features: Vec<String>,
     pub public_keys: Vec<String>,
     pub memory_mb: u64,
+    /// What has befallen its machine.
+    #[serde(default)]
+    pub faults: BTreeSet<MachineFault>,
     /// May hold host keys; the file of the records is root's alone.
     pub user_data: String,
 }
@@ -147,10 +157,43 @@ impl Droplet {
         }
     }
 
+    /// Whether no packet reaches its machine or leaves it.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.status == Status::Off || self.faults.contains(&MachineFault::Cut)
+    }
+
+    /// Notes whether its machine runs. What only a running machine can have ends with it.
+    pub(crate) fn note_power(&mut self, running: bool) {
+        self.status = if running { Status::Active } else { Status::Off };
+        self.faults.remove(if running {
+            &MachineFault::Kill
+        } else {
+            &MachineFault::Freeze
+        });
+    }
+
     /// Whether it carries a tag, whatever the case of its letters.
     pub(crate) fn has_tag(&self, tag: &str) -> bool {
         self.tags.iter().any(|own| own.eq_ignore_ascii_case(tag))
     }
+}
+
+/// An image that was made of a droplet.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    pub id: u64,
+    pub name: String,
+    /// The droplet that it was made of.
+    pub droplet_id: u64,
+    pub region: String,
+    /// Slug of the image below everything.
+    pub base: String,
+    /// Gigabytes that a droplet's disk must have at least.
+    pub min_disk: u64,
+    /// Bytes that it takes on top of what is below it.
+    pub bytes: u64,
+    pub created_at: String,
+    pub tags: Vec<String>,
 }
 
 /// How far an action is.
@@ -295,10 +338,10 @@ impl Records {
         }
     }
 
-    /// Whether the image exists at all.
-    pub(crate) fn knows_image(&self, slug_or_id: &str) -> Option<&'static recipe::Image> {
-        recipe::IMAGES
+    /// The snapshot of that id.
+    pub(crate) fn snapshot(&self, id: &str) -> Option<&Snapshot> {
+        self.snapshots
             .iter()
-            .find(|image| image.slug == slug_or_id || image.id.to_string() == slug_or_id)
+            .find(|snapshot| snapshot.id.to_string() == id)
     }
 }

@@ -5,12 +5,20 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::{Droplet, Firewall, Peers, Records, Rule};
+use crate::machine_fault::MachineFault;
 use crate::machines::nft::{Pass, Protocol, Rules, Wall};
 
 impl Records {
     /// What the router's rules have to be.
     pub(crate) fn rules(&self) -> Rules {
+        let ids = |which: &dyn Fn(&Droplet) -> bool| -> Vec<u64> {
+            let found = self.droplets.iter().filter(|droplet| which(droplet));
+            found.map(|droplet| droplet.id).collect()
+        };
         Rules {
+            silent: ids(&Droplet::is_silent),
+            lossy: ids(&|droplet| droplet.faults.contains(&MachineFault::Slow)),
+            api_port: None,
             places: self.droplets.iter().map(Droplet::place).collect(),
             walls: self
                 .droplets

@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use marg::{
-    AppReleases, DeployReport, FleetStatus, HostReleases, HostReport, HostStatus, Release, Report,
+    AppReleases, DeployReport, FleetStatus, HostReleases, HostReport, HostStatus, Led, Release,
+    Report,
 };
 
 use super::words;
@@ -30,6 +31,7 @@ pub fn status() -> FleetStatus {
             .map(|unit| (unit.to_owned(), true))
             .into(),
         releases: releases.into(),
+        ..HostStatus::default()
     };
     let redis = HostStatus {
         name: "redis1".to_owned(),
@@ -46,9 +48,39 @@ pub fn status() -> FleetStatus {
     let entry = Some(Ipv4Addr::new(198, 18, 64, 1));
     FleetStatus {
         environment: "marg".to_owned(),
+        phase: 2,
         entry,
+        entry_at: Some("http1".to_owned()),
+        leaders: Vec::new(),
         hosts: vec![http, redis],
     }
+}
+
+/// Two databases of which one follows the other, and a web server that leaves.
+pub fn replicated_status() -> FleetStatus {
+    let mut fleet = status();
+    fleet.hosts[0].leaving = true;
+    let redis = fleet.hosts.remove(1);
+    for (number, lag) in [(1, None), (2, Some(3))] {
+        let mut host = HostStatus {
+            name: format!("mysql{number}"),
+            group: "mysql".to_owned(),
+            roles: words(&["base", "ufw", "mysql", "mysql-replication"]),
+            services: [("mariadb".to_owned(), true)].into(),
+            ..redis.clone()
+        };
+        match lag {
+            Some(seconds) => host.lag_seconds = [("mysql".to_owned(), seconds)].into(),
+            None => host.leads = words(&["mysql"]),
+        }
+        fleet.hosts.insert(number - 1, host);
+    }
+    fleet.leaders = vec![Led {
+        service: "mysql".to_owned(),
+        leader: Some("mysql1".to_owned()),
+        error: None,
+    }];
+    fleet
 }
 
 /// A host that does not answer.

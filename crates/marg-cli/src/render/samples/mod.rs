@@ -3,7 +3,7 @@
 mod fleet;
 mod plans;
 
-pub use fleet::{lost_host, releases, reports, status};
+pub use fleet::{lost_host, releases, replicated_status, reports, status};
 pub use plans::{blueprint, converged_plan, fresh_plan, mixed_plan};
 
 fn words(words: &[&str]) -> Vec<String> {

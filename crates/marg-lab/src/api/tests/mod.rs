@@ -27,6 +27,7 @@ use crate::machines::fake::FakeMachines;
 use crate::store::Store;
 
 const TOKEN: &str = "dop_v1_test";
+const ENTRY_TOKEN: &str = "dop_v1_entry";
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJjkogt/9dGygvgqkBYZAt5LSyyMUmRzqmRLYlIwCb0Z me";
 
@@ -66,7 +67,8 @@ impl Lab {
     fn with(machines: FakeMachines) -> Self {
         let machines = Arc::new(machines);
         let token = Secret::new(TOKEN.to_owned());
-        let cloud = Cloud::new(Store::in_memory(), machines.clone(), token);
+        let tokens = (token, Secret::new(ENTRY_TOKEN.to_owned()));
+        let cloud = Cloud::new(Store::in_memory(), machines.clone(), tokens, Some(4050));
         let app = super::router(Arc::clone(&cloud));
         Self {
             cloud,
