@@ -12,6 +12,7 @@ mod php;
 mod planned;
 mod quoting;
 mod render;
+mod visitors;
 
 pub mod app;
 pub mod base;

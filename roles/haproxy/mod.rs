@@ -4,14 +4,15 @@
 use marg_model::{App, Blueprint, Host, Machine, RoleSchema, Setting, SettingKind};
 use marg_resources::kinds::{Command, Directory, File, Package, Service};
 use marg_resources::{
-    Check, Context, Notice, Notify, Opening, Peer, Resource, Role, RoleError, Traffic, Validator,
-    quote,
+    Check, Context, Notice, Notify, Opening, Peer, Resource, Role, RoleError, Shell, Traffic,
+    Validator, quote,
 };
 use minijinja::Value;
 use serde::Serialize;
 
 use crate::php_fpm;
 use crate::render::{Template, template, trusted};
+use crate::visitors;
 
 mod certificates;
 pub mod sizing;
@@ -94,6 +95,10 @@ impl Role for Haproxy {
 
     fn traffic(&self) -> Option<Traffic> {
         Some(traffic::TRAFFIC)
+    }
+
+    fn farewell(&self, _context: &Context) -> Option<Shell> {
+        Some(visitors::gone())
     }
 
     fn checks(&self, context: &Context) -> Vec<Check> {

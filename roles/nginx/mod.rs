@@ -3,7 +3,8 @@
 use marg_model::{App, Blueprint, Distro, RoleSchema, Setting, SettingKind, SettingValue, Tls};
 use marg_resources::kinds::{File, Link, Package, Service};
 use marg_resources::{
-    Check, Context, Notice, Notify, Opening, Peer, Resource, Role, RoleError, Validator, quote,
+    Check, Context, Notice, Notify, Opening, Peer, Resource, Role, RoleError, Shell, Validator,
+    quote,
 };
 use minijinja::Value;
 use serde::Serialize;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use crate::network;
 use crate::php_fpm;
 use crate::render::{Template, template, trusted};
+use crate::visitors;
 
 const MAIN: Template = template!("nginx", "templates/nginx.conf");
 const DEFAULT: Template = template!("nginx", "templates/default.conf");
@@ -76,6 +78,10 @@ impl Role for Nginx {
         }
         resources.push(Service::running("nginx").into());
         Ok(resources)
+    }
+
+    fn farewell(&self, _context: &Context) -> Option<Shell> {
+        Some(visitors::gone())
     }
 
     fn checks(&self, context: &Context) -> Vec<Check> {

@@ -2,7 +2,7 @@
 
 use marg_model::{App, EnvValue, RoleSchema, Setting, SettingKind};
 use marg_resources::kinds::{Package, Service, SupervisorProgram};
-use marg_resources::{Check, Context, Resource, Role, RoleError, quote};
+use marg_resources::{Check, Context, Resource, Role, RoleError, Shell, quote};
 use serde::Serialize;
 
 use crate::app::environment;
@@ -64,6 +64,11 @@ impl Role for Worker {
             resources.push(program(context, app, *asked, processes)?.into());
         }
         Ok(resources)
+    }
+
+    fn farewell(&self, _context: &Context) -> Option<Shell> {
+        // Waits for each process to finish its job, as long as its program allows.
+        Some(Shell::new("supervisorctl stop all\n"))
     }
 
     fn checks(&self, context: &Context) -> Vec<Check> {

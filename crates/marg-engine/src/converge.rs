@@ -1,9 +1,10 @@
 //! One host from what it is to what it should be: look, plan, apply, look again, check.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use marg_model::distro::DISTROS;
-use marg_model::{Distro, Event, Host, Machine};
+use marg_model::{Distro, Event, Fleet, Host, Machine};
 use marg_resources::{Answer, HostPlan, Misread, Resource, plan, probe_script};
 
 use crate::apply::{apply, check};
@@ -11,6 +12,7 @@ use crate::deploy::live;
 use crate::desired::{Desired, promised};
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::gates::Gates;
 use crate::host::HostError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
@@ -28,54 +30,72 @@ pub struct Outcome {
     pub error: Option<EngineError>,
 }
 
+/// What all hosts of a run have in common.
+pub struct Work<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// What the hosts should be.
+    pub desired: Desired<'a>,
+    /// Who waits for whom.
+    pub gates: &'a Gates,
+    /// Hosts that were made in this run: nobody relies on them yet.
+    pub fresh: &'a BTreeSet<String>,
+}
+
 /// What one look at a host says.
 pub struct Looked {
-    /// The connection.
-    pub link: Link,
     /// What would be done.
     pub plan: HostPlan,
     /// Live release of each application.
     pub live: live::Live,
-    /// What the host runs.
-    pub distro: &'static Distro,
+    distro: &'static Distro,
     resources: Vec<Resource>,
 }
 
-/// Connects to a host and compares it with what it should be, in one exec.
+/// Connects to a host.
+pub async fn connect(
+    engine: &Engine,
+    fleet: &Fleet,
+    host: &Host,
+    lock: &Lock,
+) -> Result<Link, EngineError> {
+    let machine = fleet.machine(&host.name);
+    let address = machine.and_then(|machine| machine.public.known());
+    let address = address.ok_or_else(|| EngineError::NoMachine {
+        host: host.name.clone(),
+    })?;
+    let place = Place {
+        host: &host.name,
+        address,
+    };
+    let link = Link::open(engine, &fleet.blueprint, place, lock).await?;
+    engine.emit(Event::HostConnected {
+        host: host.name.clone(),
+    });
+    Ok(link)
+}
+
+/// Compares a host with what it should be, in one look.
 pub async fn look(
     engine: &Engine,
     desired: &Desired<'_>,
     host: &Host,
     machine: &Machine,
-    lock: &Lock,
+    link: &mut Link,
 ) -> Result<Looked, EngineError> {
     let mut distro = promised(host)?;
     let mut resources = desired.resources(host, machine, distro)?;
-    let Some(address) = machine.public.known() else {
-        return Err(EngineError::NoMachine {
-            host: host.name.clone(),
-        });
-    };
-    let place = Place {
-        host: &host.name,
-        address,
-    };
-    let blueprint = &desired.fleet.blueprint;
-    let mut link = Link::open(engine, blueprint, place, lock).await?;
-    engine.emit(Event::HostConnected {
-        host: host.name.clone(),
-    });
     let misread = |source| HostError::Misread {
         host: host.name.clone(),
         source,
     };
-    let mut answer = ask(&mut link, &resources, desired).await?;
+    let mut answer = ask(link, &resources, desired).await?;
     let found = distro_of(&answer).map_err(misread)?;
     if found != distro {
         // The host is not what its image promised (it was upgraded in place): what it says wins.
         distro = found;
         resources = desired.resources(host, machine, distro)?;
-        answer = ask(&mut link, &resources, desired).await?;
+        answer = ask(link, &resources, desired).await?;
     }
     let plan = plan(&host.name, &resources, &answer).map_err(misread)?;
     let live = live::read(&answer).map_err(misread)?;
@@ -85,7 +105,6 @@ pub async fn look(
         steps: plan.steps.len(),
     });
     Ok(Looked {
-        link,
         plan,
         live,
         distro,
@@ -119,37 +138,39 @@ fn distro_of(answer: &Answer) -> Result<&'static Distro, Misread> {
 
 /// Makes a host what it should be and proves it. Never fails as such: the outcome says how it
 /// went, so that one host's failure does not stop its siblings.
-pub async fn converge(
-    engine: &Engine,
-    desired: &Desired<'_>,
-    host: &Host,
-    machine: &Machine,
-    lock: &Lock,
-) -> Outcome {
+pub async fn converge(work: &Work<'_>, host: &Host, link: Result<Link, EngineError>) -> Outcome {
     let began = Instant::now();
+    let Work {
+        engine, desired, ..
+    } = work;
+    let machine = desired.fleet.machine(&host.name);
     let mut outcome = Outcome {
         report: HostReport {
             name: host.name.clone(),
-            public_ip: machine.public.known(),
+            public_ip: machine.and_then(|machine| machine.public.known()),
             ..HostReport::default()
         },
         link: None,
         live: live::Live::default(),
         error: None,
     };
-    match look(engine, desired, host, machine, lock).await {
-        Ok(mut looked) => {
-            let result = change(engine, desired, host, machine, &mut looked).await;
-            (outcome.report.connections, outcome.report.execs) = looked.link.cost();
-            outcome.report.changed = looked.plan.changes.len();
-            outcome.live = looked.live;
+    match (link, machine) {
+        (Ok(mut link), Some(machine)) => {
+            let result = one(work, host, machine, &mut link, &mut outcome).await;
+            (outcome.report.connections, outcome.report.execs) = link.spent();
             match result {
-                Ok(()) => outcome.link = Some(looked.link),
+                Ok(()) => outcome.link = Some(link),
                 Err(error) => outcome.error = Some(error),
             }
         }
-        Err(error) => outcome.error = Some(error),
+        (Err(error), _) => outcome.error = Some(error),
+        (Ok(_), None) => {
+            outcome.error = Some(EngineError::NoMachine {
+                host: host.name.clone(),
+            });
+        }
     }
+    work.gates.open(&host.name, outcome.error.is_none());
     outcome.report.error = outcome
         .error
         .as_ref()
@@ -163,18 +184,28 @@ pub async fn converge(
     outcome
 }
 
-async fn change(
-    engine: &Engine,
-    desired: &Desired<'_>,
+async fn one(
+    work: &Work<'_>,
     host: &Host,
     machine: &Machine,
-    looked: &mut Looked,
+    link: &mut Link,
+    outcome: &mut Outcome,
 ) -> Result<(), EngineError> {
+    let Work {
+        engine, desired, ..
+    } = work;
+    let looked = look(engine, desired, host, machine, link).await?;
+    outcome.report.changed = looked.plan.changes.len();
+    outcome.live.clone_from(&looked.live);
     if looked.plan.is_empty() {
         return Ok(());
     }
-    apply(engine, &mut looked.link, &looked.plan).await?;
-    let answer = ask(&mut looked.link, &looked.resources, desired).await?;
+    if !work.fresh.contains(&host.name) {
+        // It serves already: what it is about to rely on must be there first.
+        work.gates.wait(host).await?;
+    }
+    apply(engine, link, &looked.plan).await?;
+    let answer = ask(link, &looked.resources, desired).await?;
     let left =
         plan(&host.name, &looked.resources, &answer).map_err(|source| HostError::Misread {
             host: host.name.clone(),
@@ -193,10 +224,10 @@ async fn change(
         }
         .into());
     }
-    check(
-        &mut looked.link,
-        &desired.checks(host, machine, looked.distro),
-    )
-    .await?;
+    if desired.balances(host) {
+        // What it balances may have no release yet: it is checked when that is there.
+        return Ok(());
+    }
+    check(link, &desired.checks(host, machine, looked.distro)).await?;
     Ok(())
 }

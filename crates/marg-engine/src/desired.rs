@@ -30,6 +30,9 @@ impl<'a> Desired<'a> {
         for role in self.roles_of(host) {
             resources.extend(role.resources(&context)?);
         }
+        let others = self.roles.iter();
+        let others = others.filter(|role| !host.has_role(role.schema().name));
+        resources.extend(others.flat_map(|role| role.leftovers(&context)));
         Ok(resources)
     }
 
@@ -46,7 +49,8 @@ impl<'a> Desired<'a> {
             .collect()
     }
 
-    fn context(
+    /// What roles may know on a host.
+    pub fn context(
         &self,
         host: &'a Host,
         machine: &'a Machine,
@@ -63,7 +67,13 @@ impl<'a> Desired<'a> {
         }
     }
 
-    fn roles_of(&self, host: &'a Host) -> impl Iterator<Item = &'a dyn Role> + use<'a> {
+    /// Whether the host hands requests on to others.
+    pub fn balances(&self, host: &'a Host) -> bool {
+        self.roles_of(host).any(|role| role.traffic().is_some())
+    }
+
+    /// The roles of a host, in its own order.
+    pub fn roles_of(&self, host: &'a Host) -> impl Iterator<Item = &'a dyn Role> + use<'a> {
         let roles = self.roles;
         host.roles.iter().filter_map(move |name| {
             roles

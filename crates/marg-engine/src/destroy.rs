@@ -1,6 +1,7 @@
 //! Takes an environment down. Only what carries its tag or its name is touched, and only after
 //! whoever calls this has asked the operator.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use futures_util::future::try_join_all;
@@ -9,6 +10,7 @@ use marg_model::{Blueprint, Event};
 use serde::Serialize;
 
 use crate::cloud::desired;
+use crate::cloud::situation::Found;
 use crate::engine::Engine;
 use crate::error::EngineError;
 
@@ -120,28 +122,39 @@ impl Engine {
             self.cloud().delete_ssh_key(key.id).await?;
             self.gone(&mut destroyed, format!("ssh key {}", key.name));
         }
-        self.delete_tags(blueprint, &environment).await?;
+        self.delete_tags(blueprint, &found, &environment).await?;
         Ok(DestroyReport { destroyed })
     }
 
+    /// Deletes the tags of the environment, of its groups and phases: those that its droplets
+    /// carry, and those that the blueprint knows.
     async fn delete_tags(
         &self,
         blueprint: &Blueprint,
+        found: &Found,
         environment: &Tag,
     ) -> Result<(), EngineError> {
-        let mut groups: Vec<&str> = blueprint.hosts.iter().map(|host| &*host.group).collect();
-        groups.dedup();
-        for group in groups {
-            self.cloud()
-                .delete_tag(&Tag::new(&blueprint.group_tag(group))?)
-                .await?;
+        let name = &blueprint.environment.name;
+        let own = ["group", "phase"].map(|kind| format!("marg-{kind}:{name}:"));
+        let carried = found
+            .droplets
+            .iter()
+            .flat_map(|one| one.tags.iter().flatten());
+        let carried = carried
+            .map(|tag| tag.to_ascii_lowercase())
+            .filter(|tag| own.iter().any(|prefix| tag.starts_with(prefix)));
+        let known = blueprint.hosts.iter();
+        let known = known.map(|host| blueprint.group_tag(&host.group));
+        let tags: BTreeSet<String> = carried.chain(known).collect();
+        for tag in tags {
+            self.cloud().delete_tag(&Tag::new(&tag)?).await?;
         }
         self.cloud().delete_tag(environment).await?;
         Ok(())
     }
 
     /// The reserved address that one of the environment's droplets holds.
-    fn entry_of(&self, found: &crate::cloud::situation::Found) -> Option<Ipv4Addr> {
+    fn entry_of(&self, found: &Found) -> Option<Ipv4Addr> {
         let held = found.reserved.iter().find(|reserved| {
             reserved
                 .droplet

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use marg_cloud::Cloud;
-use marg_model::{Blueprint, EnvValue, Event, EventSink, SecretKind, Secrets};
+use marg_cloud::{Cloud, Tag};
+use marg_model::{Blueprint, EnvValue, Event, EventSink, Phase, SecretKind, Secrets};
 use marg_resources::Role;
 use marg_ssh::{HostKey, KeyPair};
 
+use crate::cloud::leaving::phase_of;
 use crate::cloud::situation::{Found, Situation};
 use crate::error::EngineError;
 use crate::vault::{Vault, VaultError};
@@ -20,6 +21,8 @@ pub struct Options {
     pub who: String,
     /// Folder of the inventory: relative repositories start there.
     pub inventory_dir: PathBuf,
+    /// All phases that there are, for hosts that come from another one.
+    pub phases: Vec<Phase>,
 }
 
 /// Looks, plans, applies, verifies and deploys one environment.
@@ -62,16 +65,44 @@ impl Engine {
         let found = Found::look(self.cloud(), blueprint, &public_key).await?;
         Ok(Situation::compare(
             blueprint,
-            self.roles,
+            (&self.options.phases, self.roles),
             found,
             self.vault.entry_hint(),
         ))
     }
 
+    /// The phase in which the environment stands, as its droplets say; `None` when there are
+    /// none.
+    ///
+    /// # Errors
+    /// When it is on its way from one phase to another, besides those of the cloud.
+    pub async fn living_phase(&self, environment: &str) -> Result<Option<u8>, EngineError> {
+        let tag = Tag::environment(environment)?;
+        let droplets = self.cloud.droplets_tagged(&tag).await?;
+        let phases = droplets.iter().filter_map(|one| phase_of(environment, one));
+        let phases: BTreeSet<u8> = phases.collect();
+        match phases.len() {
+            0 | 1 => Ok(phases.into_iter().next()),
+            _ => Err(EngineError::BetweenPhases {
+                phases: phases
+                    .iter()
+                    .map(u8::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" and "),
+            }),
+        }
+    }
+
     /// Looks only for the machines that exist: enough to reach them.
     pub(crate) async fn machines(&self, blueprint: &Blueprint) -> Result<Situation, EngineError> {
         let found = Found::machines(self.cloud(), blueprint).await?;
-        Ok(Situation::bind(blueprint, found, self.vault.entry_hint()))
+        let hint = self.vault.entry_hint();
+        Ok(Situation::bind(
+            blueprint,
+            &self.options.phases,
+            found,
+            hint,
+        ))
     }
 
     /// The environment's secrets, made where they are missing. `existing` tells whether machines

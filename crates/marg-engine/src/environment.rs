@@ -10,6 +10,9 @@ pub struct EnvironmentPlan {
     pub summary: Summary,
     /// Changes in the cloud, in order.
     pub cloud: Vec<CloudChange>,
+    /// What happens in which order, and what visitors notice, when an environment that serves is
+    /// changed.
+    pub order: Vec<String>,
     /// Changes on hosts, in the blueprint's order; hosts without changes are listed too.
     pub hosts: Vec<HostPlan>,
     /// Cost of the droplets per month in US dollars, now and afterwards; `None` where prices are

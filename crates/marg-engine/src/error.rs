@@ -98,17 +98,49 @@ pub enum EngineError {
         /// Phase.
         phase: u8,
     },
-    /// The environment stands in another phase.
+    /// A move would leave data behind.
     #[error(
-        "{droplets} belong to this environment but to no host of phase {phase}: it stands in \
-         another phase, and this version of marg cannot move it; name the phase that it stands in \
-         with --phase, or use another environment name"
+        "{hosts} hold data that phase {phase} keeps on other machines, and marg does not carry it \
+         over; nothing was changed. Stay in the phase that has them, or copy the data yourself to \
+         an environment of another name"
     )]
-    OtherPhase {
+    OnlyCopy {
+        /// Hosts that hold it.
+        hosts: String,
         /// The phase that was asked for.
         phase: u8,
-        /// Names of droplets that it does not know.
-        droplets: String,
+    },
+    /// The one that leads is on its way out.
+    #[error(
+        "{leader} leads {of} now, and phase {phase} does not have it; nothing was changed on the \
+         hosts. Hand over first: `marg promote {successor}`, then run the same command again"
+    )]
+    LeaderLeaves {
+        /// `redis`, `mysql`.
+        of: String,
+        /// Host that leads.
+        leader: String,
+        /// Host that could.
+        successor: String,
+        /// The phase that was asked for.
+        phase: u8,
+    },
+    /// An earlier move did not come to its end.
+    #[error(
+        "this environment is on its way between phases {phases}; finish that first with \
+         `marg provision --phase N`, or name with --phase which of them is meant"
+    )]
+    BetweenPhases {
+        /// The phases that its droplets name.
+        phases: String,
+    },
+    /// A host was left as it is because one that it needs failed.
+    #[error("{host} was not changed, because it needs {needed}, which failed; see there")]
+    Needed {
+        /// Host name.
+        host: String,
+        /// The one that failed.
+        needed: String,
     },
     /// Secrets that the inventory names are not there.
     #[error(
@@ -148,7 +180,9 @@ impl EngineError {
             | EngineError::Role(_)
             | EngineError::NoSuch { .. }
             | EngineError::PlannedRole { .. }
-            | EngineError::OtherPhase { .. }
+            | EngineError::OnlyCopy { .. }
+            | EngineError::LeaderLeaves { .. }
+            | EngineError::BetweenPhases { .. }
             | EngineError::MissingSecrets { .. }
             | EngineError::Image { .. } => ErrorKind::Config,
             EngineError::Hosts { failures } => failures
@@ -157,6 +191,7 @@ impl EngineError {
             EngineError::Ssh(_) | EngineError::NoMachine { .. } | EngineError::ShutOut { .. } => {
                 ErrorKind::Unreachable
             }
+            EngineError::Needed { .. } => ErrorKind::StepFailed,
             EngineError::Host(error) => error.kind(),
             EngineError::Deploy(error) => error.kind(),
         }

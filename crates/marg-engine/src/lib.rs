@@ -4,18 +4,24 @@
 mod apply;
 pub mod cloud;
 mod converge;
+mod crew;
 pub mod deploy;
 mod desired;
 mod destroy;
 mod engine;
 pub mod environment;
 mod error;
+mod gates;
 pub mod host;
+mod journey;
+mod leaders;
 mod plan;
 mod provision;
 pub mod report;
+mod retire;
 mod run;
 mod status;
+mod traffic;
 mod vault;
 
 pub use cloud::situation::Situation;

@@ -105,9 +105,22 @@ fn environments() -> Vec<EngineError> {
             role: text("haproxy"),
             phase: 3,
         },
-        EngineError::OtherPhase {
+        EngineError::OnlyCopy {
+            hosts: text("redis1, mysql1"),
             phase: 1,
-            droplets: text("marg-http1, marg-redis1"),
+        },
+        EngineError::LeaderLeaves {
+            of: text("mysql"),
+            leader: text("mysql2"),
+            successor: text("mysql1"),
+            phase: 3,
+        },
+        EngineError::BetweenPhases {
+            phases: text("2 and 3"),
+        },
+        EngineError::Needed {
+            host: text("lb1"),
+            needed: text("http1"),
         },
         EngineError::MissingSecrets {
             names: text("mail_password"),

@@ -4,54 +4,75 @@ use futures_util::future::try_join_all;
 use marg_model::{Blueprint, Fleet, Host, Machine, Secret, Secrets};
 use marg_resources::{HostPlan, Role, plan_fresh};
 
-use crate::converge::look;
+use crate::converge::{connect, look};
 use crate::desired::{Desired, planned_roles, promised};
 use crate::engine::Engine;
 use crate::environment::{CloudChange, CloudKind, EnvironmentPlan};
 use crate::error::EngineError;
 use crate::host::HostError;
 use crate::host::talk::Lock;
+use crate::journey::journey;
+use crate::leaders::{Links, ask, refuse_leaving, replicated};
 use marg_resources::Action;
 
 impl Engine {
     /// Looks at the cloud and at every host that exists, and changes nothing.
     pub async fn plan(&self, blueprint: &Blueprint) -> Result<EnvironmentPlan, EngineError> {
         let situation = self.situation(blueprint).await?;
-        let fleet = situation.fleet(blueprint);
+        situation.refuse_losses(blueprint)?;
+        let mut fleet = situation.fleet(blueprint);
         let existing = !situation.found.droplets.is_empty();
         let secrets = if existing {
             self.secrets(blueprint, true)?
         } else {
             invented(blueprint, self.roles(), self.vault().secrets()?)
         };
-        let desired = Desired {
-            fleet: &fleet,
-            roles: self.roles(),
-            secrets: &secrets,
-        };
-        let hosts = fleet
-            .hosts()
-            .map(async |(host, machine)| match machine.droplet {
-                Some(_) => Ok(look(self, &desired, host, machine, &Lock::None).await?.plan),
-                None => fresh(&desired, host, machine),
-            });
-        let hosts = try_join_all(hosts).await?;
-        let mut notes = situation.notes.clone();
-        if situation.is_other_phase(blueprint) {
-            notes.push(format!(
-                "this environment stands in another phase; `provision` refuses to move it to phase {}",
-                blueprint.phase.number
-            ));
+        let mut links = self.connect_all(&fleet).await?;
+        let services = replicated(&fleet, self.roles());
+        let leaders = ask(&self.desired(&fleet, &secrets), &services, &mut links).await;
+        if let Some(error) = leaders.undecided.into_values().next() {
+            return Err(error.into());
         }
+        fleet.leaders = leaders.known;
+        refuse_leaving(&fleet)?;
+        let desired = self.desired(&fleet, &secrets);
+        let mut looking = Vec::new();
+        for (host, machine) in fleet.hosts() {
+            let link = links.remove(&host.name).transpose()?;
+            let desired = &desired;
+            looking.push(async move {
+                match link {
+                    Some(mut link) => Ok(look(self, desired, host, machine, &mut link).await?.plan),
+                    None => fresh(desired, host, machine),
+                }
+            });
+        }
+        let hosts = try_join_all(looking).await?;
+        let mut notes = situation.notes.clone();
+        let order = journey(blueprint, &situation, &hosts);
         notes.extend(role_notes(blueprint, self.roles()));
         Ok(EnvironmentPlan {
             cloud: situation.changes.clone(),
+            order,
             hosts,
             monthly: Some(situation.monthly),
             notes,
             ..EnvironmentPlan::default()
         }
         .summed())
+    }
+
+    /// Connections to every machine that exists.
+    async fn connect_all(&self, fleet: &Fleet) -> Result<Links, EngineError> {
+        let exists = |host: &&Host| {
+            let machine = fleet.machine(&host.name);
+            machine.is_some_and(|machine| machine.droplet.is_some())
+        };
+        let opening = fleet.peers().filter(exists).map(async |host| {
+            let link = connect(self, fleet, host, &Lock::None).await?;
+            Ok::<_, EngineError>((host.name.clone(), Ok(link)))
+        });
+        Ok(try_join_all(opening).await?.into_iter().collect())
     }
 }
 

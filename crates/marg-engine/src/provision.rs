@@ -1,78 +1,148 @@
-//! Makes an environment true: cloud, hosts, first deploys.
+//! Makes an environment true: cloud, hosts, first deploys; and moves it from phase to phase while
+//! it serves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join_all;
-use marg_model::{Blueprint, Event};
+use marg_model::{Blueprint, Event, Fleet, Secrets};
 
-use crate::cloud::realise::realise;
-use crate::converge::{Outcome, converge};
+use crate::cloud::leaving::Leaving;
+use crate::cloud::realise::{close, move_entry, open};
+use crate::cloud::situation::Situation;
+use crate::crew::Crew;
 use crate::deploy;
 use crate::desired::{Desired, planned_roles};
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::host::link::Link;
 use crate::host::talk::Lock;
-use crate::report::Report;
+use crate::leaders::refuse_leaving;
+use crate::report::{DeployReport, Report};
+use crate::retire::retire;
+use crate::traffic;
 
 impl Engine {
     /// Makes the environment what the blueprint says. Hosts go on side by side; the report says
     /// how each one went. Applications without a live release are deployed at the end.
-    pub async fn provision(&self, blueprint: &Blueprint) -> Result<Report, EngineError> {
+    ///
+    /// Where the environment moves, everything new serves before the entry address leads there,
+    /// and only then does the old close: hosts that the blueprint no longer has finish their work
+    /// and are destroyed. Those that hold data stay, unless `destroy` names them.
+    pub async fn provision(
+        &self,
+        blueprint: &Blueprint,
+        destroy: &[String],
+    ) -> Result<Report, EngineError> {
         self.refuse_planned_roles(blueprint)?;
         let situation = self.situation(blueprint).await?;
-        if situation.is_other_phase(blueprint) {
-            return Err(EngineError::OtherPhase {
-                phase: blueprint.phase.number,
-                droplets: situation.strangers.join(", "),
+        situation.refuse_losses(blueprint)?;
+        refuse_strangers(&situation, destroy)?;
+        self.tell(&situation.notes);
+        let existing = !situation.found.droplets.is_empty();
+        let secrets = self.secrets(blueprint, existing)?;
+        let fresh: BTreeSet<String> = situation
+            .missing(blueprint)
+            .map(|host| host.name.clone())
+            .collect();
+        let cloud_changed = situation.changes.len();
+        let situation = open(self, blueprint, situation).await?;
+        let entry = situation.entry.as_ref().map(|reserved| reserved.ip);
+        let mut crew = Crew::new(self, &secrets, fresh);
+        let deployed = self
+            .make_true(blueprint, situation, destroy, &secrets, &mut crew)
+            .await;
+        crew.close().await;
+        let mut report = self.report(blueprint, &mut crew);
+        report.entry = entry;
+        report.cloud_changed = cloud_changed;
+        report.deployed = deployed?;
+        if !crew.failures.is_empty() {
+            return Err(EngineError::Hosts {
+                failures: crew.failures,
             });
         }
-        let existing = !situation.found.droplets.is_empty();
-        for message in &situation.notes {
+        Ok(report)
+    }
+
+    /// Hosts, releases, balancers; then, where the environment moves, the entry address, the
+    /// hosts that leave, and everything once more as it is without them.
+    async fn make_true(
+        &self,
+        blueprint: &Blueprint,
+        situation: Situation,
+        destroy: &[String],
+        secrets: &Secrets,
+        crew: &mut Crew<'_>,
+    ) -> Result<Vec<DeployReport>, EngineError> {
+        self.emit(Event::PhaseStarted {
+            name: "hosts".to_owned(),
+        });
+        let mut fleet = situation.fleet(blueprint);
+        crew.converge(&mut fleet).await;
+        let mut deployed = Vec::new();
+        if !crew.apps_concerned(blueprint) {
+            deployed = deploy::first_deploys(self, &fleet, &mut crew.links).await?;
+            traffic::let_in(self, crew, &self.desired(&fleet, secrets)).await;
+            crew.check_balancers(&fleet).await;
+        }
+        // Nothing closes before everything that is to replace it works.
+        if !crew.failures.is_empty() {
+            return Ok(deployed);
+        }
+        let mut situation = situation;
+        if situation.is_moving(blueprint) {
+            refuse_leaving(&fleet)?;
+            if move_entry(self, blueprint, &situation).await? {
+                situation = self.situation(blueprint).await?;
+                fleet.entry_at = situation.entry_at().map(str::to_owned);
+            }
+            let going: Vec<&Leaving> = situation.going(destroy).collect();
+            retire(self, crew, &self.desired(&fleet, secrets), &going).await?;
+            situation = self.situation(blueprint).await?;
+            self.emit(Event::PhaseStarted {
+                name: "hosts without what has left".to_owned(),
+            });
+            let mut fleet = situation.fleet(blueprint);
+            crew.converge(&mut fleet).await;
+            crew.check_balancers(&fleet).await;
+        }
+        if crew.failures.is_empty() {
+            close(self, blueprint, &situation).await?;
+        }
+        Ok(deployed)
+    }
+
+    pub(crate) fn desired<'a>(&self, fleet: &'a Fleet, secrets: &'a Secrets) -> Desired<'a> {
+        let roles = self.roles();
+        Desired {
+            fleet,
+            roles,
+            secrets,
+        }
+    }
+
+    fn tell(&self, notes: &[String]) {
+        for message in notes {
             self.emit(Event::Note {
                 host: None,
                 message: message.clone(),
             });
         }
-        let secrets = self.secrets(blueprint, existing)?;
-        let cloud_changed = situation.changes.len();
-        let situation = realise(self, blueprint, situation).await?;
-        let fleet = situation.fleet(blueprint);
-        let desired = Desired {
-            fleet: &fleet,
-            roles: self.roles(),
-            secrets: &secrets,
-        };
-        self.emit(Event::PhaseStarted {
-            name: "hosts".to_owned(),
-        });
-        let lock = self.lock();
-        let hosts = fleet
-            .hosts()
-            .map(|(host, machine)| converge(self, &desired, host, machine, &lock));
-        let outcomes = join_all(hosts).await;
-        let mut report = Report {
+    }
+
+    fn report(&self, blueprint: &Blueprint, crew: &mut Crew<'_>) -> Report {
+        let mut reports: BTreeMap<_, _> = std::mem::take(&mut crew.reports);
+        let hosts = blueprint.hosts.iter();
+        Report {
             environment: blueprint.environment.name.clone(),
-            entry: fleet.entry.known(),
             hostnames: blueprint
                 .apps
                 .iter()
                 .flat_map(|app| app.hostnames.clone())
                 .collect(),
-            cloud_changed,
+            hosts: hosts
+                .filter_map(|host| reports.remove(&host.name))
+                .collect(),
             ..Report::default()
-        };
-        let (mut links, failures) = collect(&mut report, outcomes);
-        if !concerns_apps(blueprint, &failures) {
-            report.deployed = deploy::first_deploys(self, &fleet, &mut links).await?;
         }
-        for (_, linked) in links {
-            linked.link.session.close().await;
-        }
-        if !failures.is_empty() {
-            return Err(EngineError::Hosts { failures });
-        }
-        Ok(report)
     }
 
     /// What a second operator is told while this one is at work.
@@ -97,45 +167,20 @@ impl Engine {
     }
 }
 
-/// Whether a failed host serves or works applications, or is needed by one that does. One host's
-/// failure stops its dependants, not its siblings.
-fn concerns_apps(blueprint: &Blueprint, failures: &[(String, EngineError)]) -> bool {
-    let failed = |name: &String| failures.iter().any(|(host, _)| host == name);
-    blueprint
-        .with_role("app")
-        .any(|host| failed(&host.name) || host.needs.iter().any(failed))
-}
-
-/// A connected host and the releases that are live on it.
-pub struct Linked {
-    /// The connection.
-    pub link: Link,
-    /// Live releases.
-    pub live: deploy::live::Live,
-}
-
-fn collect(
-    report: &mut Report,
-    outcomes: Vec<Outcome>,
-) -> (BTreeMap<String, Linked>, Vec<(String, EngineError)>) {
-    let mut links = BTreeMap::new();
-    let mut failures = Vec::new();
-    for outcome in outcomes {
-        if let Some(link) = outcome.link {
-            links.insert(
-                outcome.report.name.clone(),
-                Linked {
-                    link,
-                    live: outcome.live,
-                },
-            );
-        }
-        failures.extend(
-            outcome
-                .error
-                .map(|error| (outcome.report.name.clone(), error)),
-        );
-        report.hosts.push(outcome.report);
+/// Only hosts that leave can be destroyed by a provision.
+fn refuse_strangers(situation: &Situation, destroy: &[String]) -> Result<(), EngineError> {
+    let leaves = |name: &&String| situation.leaving.iter().any(|one| one.host.name == **name);
+    match destroy.iter().find(|name| !leaves(name)) {
+        None => Ok(()),
+        Some(name) => Err(EngineError::NoSuch {
+            what: "host on its way out",
+            name: name.clone(),
+            known: situation
+                .leaving
+                .iter()
+                .map(|one| one.host.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        }),
     }
-    (links, failures)
 }

@@ -49,6 +49,12 @@ pub trait Role: Sync {
         None
     }
 
+    /// What a host does before it is destroyed: jobs are finished, visitors are let go. A script
+    /// without secrets; the host no longer gets new work when it runs.
+    fn farewell(&self, _context: &Context) -> Option<Shell> {
+        None
+    }
+
     /// What is taken away from hosts of the fleet that do not have this role, and may have had
     /// it in another phase.
     fn leftovers(&self, _context: &Context) -> Vec<Resource> {

@@ -19,7 +19,7 @@
 //! let engine = project.engine(&Endpoint::from_env()?, listener)?;
 //! let plan = engine.plan(&blueprint).await?;
 //! if !plan.is_empty() {
-//!     engine.provision(&blueprint).await?;
+//!     engine.provision(&blueprint, &[]).await?;
 //! }
 //! # Ok(())
 //! # }

@@ -114,6 +114,7 @@ impl Project {
         let options = Options {
             who: who(),
             inventory_dir: self.folder.clone(),
+            phases: self.phases.clone(),
         };
         Ok(Engine::new(Arc::new(cloud), ROLES, vault, events, options)?)
     }

@@ -8,13 +8,20 @@ use crate::output::{BOLD, count, paint};
 
 /// The droplets to create and the monthly cost before and after.
 pub fn bill(environment: &str, changes: &[CloudChange], cost: Monthly) -> String {
-    let created = |c: &&CloudChange| c.kind == CloudKind::Droplet && c.action == Action::Create;
-    let droplets: Vec<&CloudChange> = changes.iter().filter(created).collect();
-    let title = format!(
-        "{environment} needs {}:",
-        count(droplets.len(), "more droplet")
-    );
-    let lines = cloud_changes(droplets.iter().copied(), false);
+    let droplets = |action: Action| {
+        let of = move |c: &&CloudChange| c.kind == CloudKind::Droplet && c.action == action;
+        changes.iter().filter(of).collect::<Vec<_>>()
+    };
+    let (created, gone) = (droplets(Action::Create), droplets(Action::Delete));
+    let title = match (created.len(), gone.len()) {
+        (more, 0) => format!("{environment} needs {}:", count(more, "more droplet")),
+        (0, less) => format!("{environment} needs {}:", count(less, "fewer droplet")),
+        (more, less) => format!(
+            "{environment} needs {}, and {less} go:",
+            count(more, "more droplet")
+        ),
+    };
+    let lines = cloud_changes(created.into_iter().chain(gone), false);
     let cost = format!("  together with what is there: {}", monthly(cost));
     trimmed(&format!("{}\n{lines}{cost}\n", paint(BOLD, &title)))
 }

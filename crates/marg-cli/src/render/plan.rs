@@ -19,6 +19,7 @@ pub fn plan(blueprint: &Blueprint, plan: &EnvironmentPlan, all: bool) -> String 
     );
     let mut text = format!("{}\n", paint(BOLD, &title));
     text.push_str(&cloud(plan, all));
+    text.push_str(&order(plan));
     for host in &plan.hosts {
         text.push_str(&self::host(host, all));
     }
@@ -43,6 +44,20 @@ fn cloud(plan: &EnvironmentPlan, all: bool) -> String {
         text.push_str(&format!("  droplets: {}\n", monthly(cost)));
     }
     text
+}
+
+/// What happens in which order when the environment moves while it serves.
+fn order(plan: &EnvironmentPlan) -> String {
+    if plan.order.is_empty() {
+        return String::new();
+    }
+    let lines = (1..).zip(&plan.order);
+    let lines = lines.map(|(number, line)| format!("  {number}. {}\n", clean(line)));
+    format!(
+        "\n{}\n{}",
+        paint(BOLD, "in order"),
+        lines.collect::<String>()
+    )
 }
 
 /// Changes in the cloud, their details in one column.

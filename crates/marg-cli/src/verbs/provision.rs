@@ -14,13 +14,23 @@ use crate::render;
 /// verify that nothing is left over, and deploys applications that have no release yet. Run it
 /// again at any time: what is as it should be is left alone.
 ///
-/// Before droplets are created that cost money it shows them and asks; --yes answers in advance.
-/// Nothing is asked in the lab.
+/// With another --phase it moves a running environment there while it serves: new hosts first,
+/// then the entry address, and only then do hosts leave that the phase no longer has. They finish
+/// their jobs and are destroyed; hosts that hold data stay unless --destroy names them. `marg plan
+/// --phase N` shows it in order beforehand.
+///
+/// Before droplets are created that cost money, or destroyed, it shows them and asks; --yes
+/// answers in advance. Nothing is asked in the lab.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     phase: PhaseArg,
+
+    /// Destroy this host, which the phase no longer has and which holds a copy of data; may be
+    /// given several times, with each name in full
+    #[arg(long, value_name = "HOST")]
+    destroy: Vec<String>,
 }
 
 const EXAMPLES: &str = "\
@@ -36,7 +46,10 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         confirm(&session, context).await?;
     }
     context.output.listen(Shape::Events, false)?;
-    let report = session.engine.provision(&session.blueprint).await?;
+    let report = session
+        .engine
+        .provision(&session.blueprint, &args.destroy)
+        .await?;
     context.output.result("report", &report)?;
     context.output.text(&render::report(&report))?;
     match report
@@ -54,7 +67,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 /// Shows the droplets that would be billed and asks for them.
 async fn confirm(session: &Session, context: &Context) -> Result<(), Failure> {
     let situation = session.engine.situation(&session.blueprint).await?;
-    if !creates_droplets(&situation) {
+    if !changes_droplets(&situation) {
         return Ok(());
     }
     let name = &session.blueprint.environment.name;
@@ -62,14 +75,15 @@ async fn confirm(session: &Session, context: &Context) -> Result<(), Failure> {
         .output
         .aside(&render::bill(name, &situation.changes, situation.monthly));
     let question = Question {
-        text: "Create them?",
+        text: "Go on?",
         wanted: "yes",
         option: "--yes",
     };
     context.output.ask(&question).await
 }
 
-fn creates_droplets(situation: &Situation) -> bool {
+fn changes_droplets(situation: &Situation) -> bool {
     let mut changes = situation.changes.iter();
-    changes.any(|c| c.kind == CloudKind::Droplet && c.action == Action::Create)
+    let counts = |action| matches!(action, Action::Create | Action::Delete);
+    changes.any(|c| c.kind == CloudKind::Droplet && counts(c.action))
 }

@@ -175,7 +175,7 @@ pub(super) async fn make_true(
     blueprint: &Blueprint,
     context: &Context,
 ) -> Result<(), Failure> {
-    let report = engine.provision(blueprint).await?;
+    let report = engine.provision(blueprint, &[]).await?;
     context.output.result("report", &report)?;
     context.output.text(&render::report(&report))?;
     let failed = report.hosts.iter().filter(|host| host.error.is_some());

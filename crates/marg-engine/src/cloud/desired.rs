@@ -18,15 +18,21 @@ pub fn name(blueprint: &Blueprint) -> String {
 /// One firewall per group, attached by the group's tag so that a droplet is closed before it
 /// first boots.
 pub fn firewalls(blueprint: &Blueprint, roles: &[&dyn Role]) -> Vec<FirewallSpec> {
-    let groups: BTreeSet<&str> = blueprint
-        .hosts
-        .iter()
-        .map(|host| host.group.as_str())
-        .collect();
-    groups
+    groups(blueprint)
         .into_iter()
         .map(|group| firewall(blueprint, roles, group))
         .collect()
+}
+
+/// Groups that have hosts.
+pub fn groups(blueprint: &Blueprint) -> BTreeSet<&str> {
+    let hosts = blueprint.hosts.iter();
+    hosts.map(|host| host.group.as_str()).collect()
+}
+
+/// Name of a group's firewall.
+pub fn firewall_name(blueprint: &Blueprint, group: &str) -> String {
+    format!("{}-{group}", name(blueprint))
 }
 
 fn firewall(blueprint: &Blueprint, roles: &[&dyn Role], group: &str) -> FirewallSpec {
@@ -45,7 +51,7 @@ fn firewall(blueprint: &Blueprint, roles: &[&dyn Role], group: &str) -> Firewall
         })
     });
     FirewallSpec {
-        name: format!("{}-{group}", name(blueprint)),
+        name: firewall_name(blueprint, group),
         inbound: inbound.collect(),
         outbound: ["tcp", "udp", "icmp"]
             .into_iter()

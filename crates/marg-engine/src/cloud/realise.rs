@@ -1,20 +1,21 @@
 //! Makes the cloud as the blueprint wants it: keys, tags, network and firewalls before the
 //! droplets, so that a droplet is closed before it first boots; then the entry address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use marg_cloud::{
-    Cloud, CloudError, Droplet, How, Journal, NewDroplet, NewVpc, Owned, SshKey, Tag, Vpc,
-    assign_reserved_ip, ensure_droplet, ensure_firewall, ensure_reserved_ip, ensure_ssh_key,
+    Cloud, CloudError, Droplet, FirewallSpec, How, Journal, NewDroplet, NewVpc, Owned, SshKey, Tag,
+    Vpc, assign_reserved_ip, ensure_droplet, ensure_firewall, ensure_reserved_ip, ensure_ssh_key,
     ensure_vpc, wait_until_enforced, wait_until_ready,
 };
 use marg_model::{Blueprint, Event, Host};
-use marg_resources::Role;
 
+use super::changes::{firewall_changes, not_of_the_phase, obsolete_firewalls, phase_tag, untagged};
 use super::desired;
 use super::lockout;
-use super::situation::{Situation, firewall_changes, untagged};
+use super::situation::Situation;
+use super::transition::{Entry, widened};
 use super::user_data::user_data;
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -29,8 +30,9 @@ struct Making<'a> {
     vpc: Vpc,
 }
 
-/// Carries out a situation's changes and returns the situation afterwards.
-pub async fn realise(
+/// Opens everything that is to be: keys, tags, network, droplets; firewalls let in the new beside
+/// the old while the environment moves. Returns the situation afterwards.
+pub async fn open(
     engine: &Engine,
     blueprint: &Blueprint,
     situation: Situation,
@@ -42,11 +44,64 @@ pub async fn realise(
         name: "cloud".to_owned(),
     });
     let making = prepare(engine, blueprint).await?;
+    let mut firewalls = firewall_changes(blueprint, engine.roles(), &situation.found);
+    if situation.is_moving(blueprint) {
+        for (spec, _) in &mut firewalls {
+            *spec = widened(spec.clone(), &situation.found.firewalls);
+        }
+    }
     making.tags(&situation).await?;
-    making.firewalls(&situation, engine.roles()).await?;
+    making.firewalls(&situation, &firewalls).await?;
     let droplets = making.droplets(&situation).await?;
-    making.entry(&situation, &droplets).await?;
+    if let Some(Entry::Take { to }) = situation.entry_move(blueprint) {
+        making.lead(&situation, droplets.get(&to)).await?;
+    }
     engine.situation(blueprint).await
+}
+
+/// Moves the entry address, if visitors arrive at another host than they should.
+pub async fn move_entry(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    situation: &Situation,
+) -> Result<bool, EngineError> {
+    let Some(Entry::Move { to, .. }) = situation.entry_move(blueprint) else {
+        return Ok(false);
+    };
+    let making = prepare(engine, blueprint).await?;
+    making.lead(situation, situation.by_host.get(&to)).await?;
+    Ok(true)
+}
+
+/// Closes what is no longer wanted: firewalls are exact, those of groups that are gone go, and
+/// every droplet says in which phase it stands. `situation` is what is there now.
+pub async fn close(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    situation: &Situation,
+) -> Result<(), EngineError> {
+    let firewalls = firewall_changes(blueprint, engine.roles(), &situation.found);
+    let unsaid = not_of_the_phase(blueprint, situation).next().is_some();
+    let surplus: Vec<&str> = match situation.leaving.is_empty() {
+        true => obsolete_firewalls(blueprint, &situation.found).collect(),
+        // Somebody is still behind them.
+        false => Vec::new(),
+    };
+    if firewalls.is_empty() && surplus.is_empty() && !unsaid {
+        return Ok(());
+    }
+    let making = prepare(engine, blueprint).await?;
+    making.firewalls(situation, &firewalls).await?;
+    for firewall in &situation.found.firewalls {
+        if surplus.contains(&firewall.name.as_str()) {
+            engine.cloud().delete_firewall(&firewall.id).await?;
+            making.say(format!("firewall {}", firewall.name), "deleted");
+        }
+    }
+    if unsaid {
+        making.say_the_phase(situation).await?;
+    }
+    Ok(())
 }
 
 async fn prepare<'a>(
@@ -65,6 +120,7 @@ async fn prepare<'a>(
     };
     // A firewall that names a tag is refused before the tag exists.
     let mut tags = vec![Tag::marg(), environment.clone()];
+    tags.push(Tag::new(&phase_tag(blueprint))?);
     for host in &blueprint.hosts {
         tags.push(Tag::new(&blueprint.group_tag(&host.group))?);
     }
@@ -99,10 +155,9 @@ impl Making<'_> {
     async fn firewalls(
         &self,
         situation: &Situation,
-        roles: &[&dyn Role],
+        changes: &[(FirewallSpec, Vec<String>)],
     ) -> Result<(), EngineError> {
-        let changes = firewall_changes(self.blueprint, roles, &situation.found);
-        let doors = lockout::open_doors(situation, &changes).await;
+        let doors = lockout::open_doors(situation, changes).await;
         try_join_all(changes.iter().map(async |(spec, _)| {
             let (firewall, _) = ensure_firewall(self.cloud, spec).await?;
             wait_until_enforced(self.cloud, &firewall.id).await?;
@@ -180,7 +235,10 @@ impl Making<'_> {
             image: host.image.clone(),
             ssh_keys: vec![self.key.id],
             environment: self.environment.clone(),
-            tags: vec![Tag::new(&self.blueprint.group_tag(&host.group))?],
+            tags: vec![
+                Tag::new(&self.blueprint.group_tag(&host.group))?,
+                Tag::new(&phase_tag(self.blueprint))?,
+            ],
             vpc: self.vpc.id.clone(),
             user_data: user_data(&host.name, self.engine.identity(), &first_key),
             monitoring: false,
@@ -205,26 +263,46 @@ impl Making<'_> {
         Ok((host.name.clone(), ensured.droplet))
     }
 
-    async fn entry(
+    /// Makes the entry address lead to the droplet.
+    async fn lead(
         &self,
         situation: &Situation,
-        droplets: &BTreeMap<String, Droplet>,
+        droplet: Option<&Droplet>,
     ) -> Result<(), EngineError> {
-        let Some(droplet) = self
-            .blueprint
-            .entry()
-            .and_then(|host| droplets.get(&host.name))
-        else {
+        let Some(droplet) = droplet else {
             return Ok(());
         };
         let owned = Owned::claim(droplet, &self.environment)?;
         let reserved = match &situation.entry {
-            Some(reserved) if reserved.droplet == Some(droplet.id) => return Ok(()),
             Some(reserved) => assign_reserved_ip(self.cloud, reserved.ip, &owned).await?,
             None => ensure_reserved_ip(self.cloud, &owned).await?,
         };
         self.engine.vault().remember_entry(reserved.ip)?;
-        self.say(format!("entry address {}", reserved.ip), "assigned");
+        self.say(
+            format!("entry address {}", reserved.ip),
+            &format!("leads to {}", droplet.name),
+        );
+        Ok(())
+    }
+
+    /// Tags every droplet with the phase, and takes away the tags of others.
+    async fn say_the_phase(&self, situation: &Situation) -> Result<(), EngineError> {
+        let wanted = Tag::new(&phase_tag(self.blueprint))?;
+        let prefix = format!("marg-phase:{}:", self.blueprint.environment.name);
+        let droplets = || situation.by_host.values();
+        let owned: Result<Vec<Owned>, CloudError> = droplets()
+            .map(|droplet| Owned::claim(droplet, &self.environment))
+            .collect();
+        let owned = owned?;
+        self.cloud.tag_droplets(&wanted, &owned).await?;
+        let tags = droplets().flat_map(|droplet| droplet.tags.iter().flatten());
+        let others: BTreeSet<String> = tags
+            .map(|tag| tag.to_ascii_lowercase())
+            .filter(|tag| tag.starts_with(&prefix) && tag != wanted.as_str())
+            .collect();
+        for tag in others {
+            self.cloud.untag_droplets(&Tag::new(&tag)?, &owned).await?;
+        }
         Ok(())
     }
 

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use marg_cloud::{
-    Cloud, CloudError, Droplet, Firewall, FirewallSpec, ReservedIp, Size, SshKey, Tag, Vpc,
-    md5_fingerprint,
+    Cloud, CloudError, Droplet, Firewall, ReservedIp, Size, SshKey, Tag, Vpc, md5_fingerprint,
 };
-use marg_model::{Address, Blueprint, Fleet, Host, Machine};
-use marg_resources::{Action, Role};
+use marg_model::{Address, Blueprint, Fleet, Host, Machine, Phase};
+use marg_resources::Role;
 
-use super::desired;
-use crate::environment::{CloudChange, CloudKind, Monthly};
+use super::changes::{changes, monthly};
+use super::leaving::{Leaving, leaving};
+use crate::environment::{CloudChange, Monthly};
 
 /// What was found.
 #[derive(Clone, Debug)]
@@ -94,46 +94,99 @@ pub struct Situation {
     pub notes: Vec<String>,
     /// The entry address, if this environment has one.
     pub entry: Option<ReservedIp>,
-    /// Names of droplets that carry the environment's tag and are no host of the blueprint.
-    pub strangers: Vec<String>,
+    /// Hosts that the blueprint no longer has.
+    pub leaving: Vec<Leaving>,
 }
 
 impl Situation {
-    /// Compares. `hint` is the entry address as last seen.
+    /// Compares. `hint` is the entry address as last seen; `phases` are all that there are, for
+    /// hosts that come from another one.
     pub fn compare(
         blueprint: &Blueprint,
-        roles: &[&dyn Role],
+        (phases, roles): (&[Phase], &[&dyn Role]),
         found: Found,
         hint: Option<Ipv4Addr>,
     ) -> Situation {
-        let mut situation = Situation::bind(blueprint, found, hint);
-        situation.monthly = monthly(blueprint, &situation.found);
+        let mut situation = Situation::bind(blueprint, phases, found, hint);
+        situation.monthly = monthly(blueprint, &situation);
         situation.changes = changes(blueprint, roles, &situation);
         situation
     }
 
     /// Binds droplets to hosts without asking what would change.
-    pub fn bind(blueprint: &Blueprint, found: Found, hint: Option<Ipv4Addr>) -> Situation {
-        let (by_host, notes) = bind(blueprint, &found);
-        let strangers = strangers(blueprint, &found);
+    pub fn bind(
+        blueprint: &Blueprint,
+        phases: &[Phase],
+        found: Found,
+        hint: Option<Ipv4Addr>,
+    ) -> Situation {
         let entry = entry(&found, hint);
-        let monthly = Monthly::default();
-        Situation {
+        let mut situation = Situation {
             found,
-            by_host,
+            by_host: BTreeMap::new(),
             changes: Vec::new(),
-            monthly,
-            notes,
+            monthly: Monthly::default(),
+            notes: Vec::new(),
             entry,
-            strangers,
+            leaving: Vec::new(),
+        };
+        for droplet in situation.found.droplets.clone() {
+            situation.place(blueprint, phases, droplet);
+        }
+        situation
+    }
+
+    /// Finds the host of a droplet. What carries the tag but has no host is only reported.
+    fn place(&mut self, blueprint: &Blueprint, phases: &[Phase], droplet: Droplet) {
+        let mut hosts = blueprint.hosts.iter();
+        let host = hosts.find(|host| blueprint.droplet_name(&host.name) == droplet.name);
+        let Some(host) = host else {
+            match leaving(blueprint, phases, &droplet) {
+                Some(one) => {
+                    self.notes.extend(stays(blueprint, &one.host));
+                    self.leaving.push(one);
+                }
+                None => self.notes.push(format!(
+                    "droplet {} ({}) carries {} but is no host of any phase; it is left alone",
+                    droplet.name,
+                    droplet.id,
+                    blueprint.tag()
+                )),
+            }
+            return;
+        };
+        if droplet.size_slug != host.size {
+            self.notes.push(format!(
+                "{name} has size {}, the inventory says {size}; marg never stops a machine by \
+                 itself: `marg resize {name} {size}` does it, and says for how long",
+                droplet.size_slug,
+                name = host.name,
+                size = host.size
+            ));
+        }
+        // The oldest droplet of a name is the host; a younger one is a stray.
+        let stray = match self.by_host.get(&host.name) {
+            Some(other) if other.id <= droplet.id => Some(droplet.clone()),
+            _ => self.by_host.insert(host.name.clone(), droplet.clone()),
+        };
+        if let Some(stray) = stray {
+            self.notes.push(format!(
+                "there are several droplets named {}; {} is not used: delete it if it is not yours",
+                stray.name, stray.id
+            ));
         }
     }
 
-    /// Whether the environment stands in another phase: machines that this blueprint does not
-    /// know, while hosts that it wants are missing. Moving there would lead visitors away from
-    /// the machines that hold the data.
-    pub fn is_other_phase(&self, blueprint: &Blueprint) -> bool {
-        !self.strangers.is_empty() && self.missing(blueprint).next().is_some()
+    /// Host to which the entry address leads now.
+    pub fn entry_at(&self) -> Option<&str> {
+        let holder = self.entry.as_ref()?.droplet?;
+        let staying = self.by_host.iter();
+        let staying = staying.map(|(name, droplet)| (name.as_str(), droplet));
+        let leaving = self.leaving.iter();
+        let leaving = leaving.map(|one| (one.host.name.as_str(), &one.droplet));
+        let mut all = staying.chain(leaving);
+        all.find(|(_, droplet)| droplet.id == holder)
+            .map(|(name, _)| name)
     }
 
     /// Hosts of the blueprint that have no droplet yet.
@@ -147,7 +200,8 @@ impl Situation {
     /// The fleet as it is: machines that exist have addresses, others are pending.
     pub fn fleet(&self, blueprint: &Blueprint) -> Fleet {
         let reserved = self.found.reserved_addresses();
-        let machines = blueprint.hosts.iter().map(|host| {
+        let mut machines: BTreeMap<String, Machine> = BTreeMap::new();
+        for host in &blueprint.hosts {
             let size = self.found.sizes.iter().find(|size| size.slug == host.size);
             let pending = Machine::pending(host);
             let machine = match self.by_host.get(&host.name) {
@@ -159,19 +213,36 @@ impl Situation {
                     ..pending
                 },
             };
-            (host.name.clone(), machine)
-        });
+            machines.insert(host.name.clone(), machine);
+        }
+        for Leaving { host, droplet } in &self.leaving {
+            let machine = machine(droplet, &reserved, Machine::pending(host));
+            machines.insert(host.name.clone(), machine);
+        }
         let entry = match &self.entry {
             Some(reserved) => Address::Known(reserved.ip),
             None => Address::Pending("entry address".to_owned()),
         };
         Fleet {
             blueprint: blueprint.clone(),
-            machines: machines.collect(),
+            machines,
             entry,
+            entry_at: self.entry_at().map(str::to_owned),
+            leaving: self.leaving.iter().map(|one| one.host.clone()).collect(),
             ..Fleet::pending(blueprint)
         }
     }
+}
+
+/// A host with data goes only when it is named.
+fn stays(blueprint: &Blueprint, host: &Host) -> Option<String> {
+    let (name, phase) = (&host.name, blueprint.phase.number);
+    host.holds_data.then(|| {
+        format!(
+            "phase {phase} does not have {name}, which holds data: it stays, and is paid for, until \
+             `marg provision --phase {phase} --destroy {name}`"
+        )
+    })
 }
 
 fn machine(droplet: &Droplet, reserved: &BTreeSet<Ipv4Addr>, pending: Machine) -> Machine {
@@ -184,61 +255,6 @@ fn machine(droplet: &Droplet, reserved: &BTreeSet<Ipv4Addr>, pending: Machine) -
         vcpus: droplet.vcpus,
         disk_gib: droplet.disk,
     }
-}
-
-/// Binds droplets to hosts by name. What carries the tag but has no host is only reported.
-fn bind(blueprint: &Blueprint, found: &Found) -> (BTreeMap<String, Droplet>, Vec<String>) {
-    let mut by_host: BTreeMap<String, Droplet> = BTreeMap::new();
-    let mut notes = Vec::new();
-    for droplet in &found.droplets {
-        let host = blueprint
-            .hosts
-            .iter()
-            .find(|host| blueprint.droplet_name(&host.name) == droplet.name);
-        let Some(host) = host else {
-            notes.push(format!(
-                "droplet {} ({}) carries {} but is no host of phase {}; it is left alone",
-                droplet.name,
-                droplet.id,
-                blueprint.tag(),
-                blueprint.phase.number
-            ));
-            continue;
-        };
-        if droplet.size_slug != host.size {
-            notes.push(format!(
-                "{} has size {}, the inventory says {}; marg does not resize by itself",
-                host.name, droplet.size_slug, host.size
-            ));
-        }
-        // The oldest droplet of a name is the host; a younger one is a stray.
-        let stray = match by_host.get(&host.name) {
-            Some(other) if other.id <= droplet.id => Some(droplet.clone()),
-            _ => by_host.insert(host.name.clone(), droplet.clone()),
-        };
-        if let Some(stray) = stray {
-            notes.push(format!(
-                "there are several droplets named {}; {} is not used: delete it if it is not yours",
-                stray.name, stray.id
-            ));
-        }
-    }
-    (by_host, notes)
-}
-
-fn strangers(blueprint: &Blueprint, found: &Found) -> Vec<String> {
-    let known = |name: &String| {
-        blueprint
-            .hosts
-            .iter()
-            .any(|host| blueprint.droplet_name(&host.name) == *name)
-    };
-    found
-        .droplets
-        .iter()
-        .map(|droplet| droplet.name.clone())
-        .filter(|name| !known(name))
-        .collect()
 }
 
 /// The reserved address that a droplet of this environment holds, or the one last seen if
@@ -256,164 +272,6 @@ fn entry(found: &Found, hint: Option<Ipv4Addr>) -> Option<ReservedIp> {
         .find(held)
         .or_else(|| found.reserved.iter().find(free))
         .cloned()
-}
-
-fn monthly(blueprint: &Blueprint, found: &Found) -> Monthly {
-    let price = |slug: &str| {
-        found
-            .sizes
-            .iter()
-            .find(|size| size.slug == slug)
-            .map_or(0.0, |size| size.price_monthly)
-    };
-    let before: f64 = found
-        .droplets
-        .iter()
-        .map(|droplet| price(&droplet.size_slug))
-        // Not `sum`: an empty one is minus zero.
-        .fold(0.0, |sum, price| sum + price);
-    let created: f64 = blueprint
-        .hosts
-        .iter()
-        .filter(|host| {
-            let name = blueprint.droplet_name(&host.name);
-            !found.droplets.iter().any(|droplet| droplet.name == name)
-        })
-        .map(|host| price(&host.size))
-        .sum();
-    Monthly {
-        before,
-        after: before + created,
-    }
-}
-
-fn changes(blueprint: &Blueprint, roles: &[&dyn Role], situation: &Situation) -> Vec<CloudChange> {
-    let found = &situation.found;
-    let mut changes = Vec::new();
-    let mut add = |kind, name: String, action, details| {
-        changes.push(CloudChange {
-            kind,
-            name,
-            action,
-            details,
-        });
-    };
-    let name = desired::name(blueprint);
-    if found.ssh_key.is_none() {
-        add(CloudKind::SshKey, name.clone(), Action::Create, Vec::new());
-    }
-    if !found.vpcs.iter().any(|vpc| vpc.name == name) {
-        let range = blueprint.environment.vpc_range.clone();
-        let details = vec![format!(
-            "{} {}",
-            blueprint.environment.region,
-            range.unwrap_or_else(|| "range chosen by DigitalOcean".to_owned())
-        )];
-        add(CloudKind::Vpc, name.clone(), Action::Create, details);
-    }
-    for (spec, differences) in firewall_changes(blueprint, roles, found) {
-        let exists = found
-            .firewalls
-            .iter()
-            .any(|firewall| firewall.name == spec.name);
-        let action = if exists {
-            Action::Update
-        } else {
-            Action::Create
-        };
-        add(CloudKind::Firewall, spec.name, action, differences);
-    }
-    for (host, _) in untagged(blueprint, situation) {
-        let details = vec![format!("+ tag {}", blueprint.group_tag(&host.group))];
-        add(
-            CloudKind::Droplet,
-            blueprint.droplet_name(&host.name),
-            Action::Update,
-            details,
-        );
-    }
-    for host in situation.missing(blueprint) {
-        let price = found.sizes.iter().find(|size| size.slug == host.size);
-        let price = price.map_or("unknown price".to_owned(), |s| {
-            format!("${}/month", s.price_monthly)
-        });
-        let details = vec![format!(
-            "{} {} {} {price}",
-            host.size, host.image, blueprint.environment.region
-        )];
-        add(
-            CloudKind::Droplet,
-            blueprint.droplet_name(&host.name),
-            Action::Create,
-            details,
-        );
-    }
-    if let Some(change) = entry_change(blueprint, situation) {
-        changes.push(change);
-    }
-    changes
-}
-
-/// Droplets without their group's tag: the group's firewall does not cover them.
-pub fn untagged<'a>(
-    blueprint: &'a Blueprint,
-    situation: &'a Situation,
-) -> impl Iterator<Item = (&'a Host, &'a Droplet)> {
-    blueprint.hosts.iter().filter_map(|host| {
-        let droplet = situation.by_host.get(&host.name)?;
-        let wanted = blueprint.group_tag(&host.group);
-        // Tags that the token may not read are not known to be missing.
-        let tags = droplet.tags.as_ref()?;
-        let has = tags.iter().any(|tag| tag.eq_ignore_ascii_case(&wanted));
-        (!has).then_some((host, droplet))
-    })
-}
-
-/// Firewalls that are missing or differ, with what differs.
-pub fn firewall_changes(
-    blueprint: &Blueprint,
-    roles: &[&dyn Role],
-    found: &Found,
-) -> Vec<(FirewallSpec, Vec<String>)> {
-    let specs = desired::firewalls(blueprint, roles).into_iter();
-    let differing = spec_differences(specs, found);
-    differing
-        .filter(|(_, differences)| !differences.is_empty())
-        .collect()
-}
-
-fn spec_differences<'a>(
-    specs: impl Iterator<Item = FirewallSpec> + 'a,
-    found: &'a Found,
-) -> impl Iterator<Item = (FirewallSpec, Vec<String>)> + 'a {
-    specs.map(|spec| {
-        let present = found
-            .firewalls
-            .iter()
-            .find(|firewall| firewall.name == spec.name);
-        let differences = match present {
-            Some(firewall) => spec.differences(firewall),
-            None => vec![format!("{} inbound rules", spec.inbound.len())],
-        };
-        (spec, differences)
-    })
-}
-
-fn entry_change(blueprint: &Blueprint, situation: &Situation) -> Option<CloudChange> {
-    let host = blueprint.entry()?;
-    let holder = situation.by_host.get(&host.name).map(|droplet| droplet.id);
-    let (name, action) = match &situation.entry {
-        Some(reserved) if reserved.droplet.is_some() && reserved.droplet == holder => return None,
-        Some(reserved) => (reserved.ip.to_string(), Action::Update),
-        None => ("entry address".to_owned(), Action::Create),
-    };
-    let details = vec![format!("leads to {}", host.name)];
-    Some(CloudChange {
-        kind: CloudKind::ReservedIp,
-        name,
-        action,
-        details,
-    })
 }
 
 #[cfg(test)]

@@ -1,10 +1,23 @@
 //! What is found beside what is wanted, as data.
 #![allow(clippy::unwrap_used)]
 
-use marg_model::{Environment, Phase};
+use marg_cloud::{FirewallSpec, Rule};
+use marg_model::{Environment, Phase, builtin, parse, resolve};
 use serde_json::json;
 
 use super::*;
+use crate::cloud::transition::{Entry, widened};
+use crate::environment::CloudKind;
+use crate::journey::journey;
+
+const INVENTORY: &str = r#"[environment]
+name = "shop"
+region = "fra1"
+domain = "shop.test"
+[apps.shop]
+repository = "https://git.test/shop.git"
+hostnames = ["shop.test"]
+"#;
 
 fn blueprint() -> Blueprint {
     let host = |name: &str, group: &str| Host {
@@ -19,7 +32,7 @@ fn blueprint() -> Blueprint {
         settings: Default::default(),
         env: Default::default(),
     };
-    let phases = marg_model::builtin::phases(marg_roles_schemas()).unwrap();
+    let phases = builtin::phases(marg_roles_schemas()).unwrap();
     let phase: Phase = phases.into_iter().find(|phase| phase.number == 2).unwrap();
     Blueprint {
         environment: Environment {
@@ -100,7 +113,7 @@ fn missing_hosts_are_created_and_found_ones_are_bound_to_their_own_addresses() {
     let blueprint = blueprint();
     let situation = Situation::compare(
         &blueprint,
-        &[],
+        (&[], &[]),
         found(vec![droplet(1, "shop-http1", HTTP)]),
         None,
     );
@@ -134,7 +147,7 @@ fn the_oldest_of_several_is_the_host_and_strangers_are_left_alone() {
         droplet(2, "shop-redis1", REDIS),
         droplet(9, "shop-old1", &["marg-env:shop"]),
     ];
-    let situation = Situation::compare(&blueprint(), &[], found(droplets), None);
+    let situation = Situation::compare(&blueprint(), (&[], &[]), found(droplets), None);
     assert_eq!(situation.by_host["http1"].id.0, 1);
     assert_eq!(situation.missing(&blueprint()).count(), 0);
     let notes = situation.notes.join("\n");
@@ -158,7 +171,7 @@ fn a_droplet_without_its_groups_tag_is_tagged_before_anything_else_relies_on_it(
             &["marg-env:shop", "MARG-GROUP:shop:redis"],
         ),
     ];
-    let situation = Situation::compare(&blueprint(), &[], found(droplets), None);
+    let situation = Situation::compare(&blueprint(), (&[], &[]), found(droplets), None);
     let tagged: Vec<_> = situation
         .changes
         .iter()
@@ -167,19 +180,150 @@ fn a_droplet_without_its_groups_tag_is_tagged_before_anything_else_relies_on_it(
         .collect();
     assert_eq!(
         tagged,
-        [("shop-http1", "+ tag marg-group:shop:http".to_owned())]
+        [
+            ("shop-http1", "+ tag marg-group:shop:http".to_owned()),
+            ("shop-http1", "+ tag marg-phase:shop:2".to_owned()),
+            ("shop-redis1", "+ tag marg-phase:shop:2".to_owned()),
+        ]
+    );
+}
+
+fn phases() -> Vec<Phase> {
+    builtin::phases(marg_roles_schemas()).unwrap()
+}
+
+fn compared(number: usize, droplets: Vec<Droplet>) -> (Blueprint, Situation) {
+    let phases = phases();
+    let inventory =
+        parse::inventory(INVENTORY, "shop.toml", marg_roles_schemas(), &phases).unwrap();
+    let blueprint = resolve::blueprint(&inventory, &phases[number - 1]).unwrap();
+    let situation = Situation::compare(&blueprint, (&phases, &[]), found(droplets), None);
+    (blueprint, situation)
+}
+
+fn host(id: u64, name: &str, group: &str, phase: u8) -> Droplet {
+    let group = format!("marg-group:shop:{group}");
+    let phase = format!("marg-phase:shop:{phase}");
+    let name = format!("shop-{name}");
+    droplet(id, &name, &["marg", "marg-env:shop", &group, &phase])
+}
+
+#[test]
+fn up_a_phase_the_entry_moves_and_nobody_leaves() {
+    let two = ["http", "redis", "mysql", "worker"];
+    let droplets = (1..)
+        .zip(two)
+        .map(|(id, group)| host(id, &format!("{group}1"), group, 2));
+    let (blueprint, situation) = compared(3, droplets.collect());
+    assert_eq!(situation.leaving, []);
+    assert_eq!(situation.entry_at(), Some("http1"));
+    let entry = Entry::Move {
+        ip: "198.18.240.1".parse().unwrap(),
+        to: "lb1".to_owned(),
+    };
+    assert_eq!(situation.entry_move(&blueprint), Some(entry));
+    assert!(situation.refuse_losses(&blueprint).is_ok());
+    let order = journey(&blueprint, &situation, &[]).join("\n");
+    insta::assert_snapshot!("journey-2-3", order);
+}
+
+#[test]
+fn down_a_phase_what_is_left_over_leaves_with_the_roles_it_had() {
+    let hosts = [
+        ("lb1", "lb"),
+        ("http1", "http"),
+        ("http2", "http"),
+        ("redis1", "redis"),
+        ("mysql1", "mysql"),
+        ("worker1", "worker"),
+        ("worker2", "worker"),
+    ];
+    let droplets = (1..)
+        .zip(hosts)
+        .map(|(id, (name, group))| host(id, name, group, 3));
+    let (blueprint, situation) = compared(2, droplets.collect());
+    let leaving: Vec<_> = situation
+        .going(&[])
+        .map(|one| (one.host.name.as_str(), one.host.roles.join(" ")))
+        .collect();
+    assert_eq!(
+        leaving,
+        [
+            ("lb1", "base ufw haproxy".to_owned()),
+            ("http2", "base ufw nginx php-fpm app".to_owned()),
+            ("worker2", "base ufw app worker scheduler".to_owned()),
+        ]
+    );
+    assert!(situation.refuse_losses(&blueprint).is_ok());
+    let order = journey(&blueprint, &situation, &[]).join("\n");
+    insta::assert_snapshot!("journey-3-2", order);
+    // Until they are gone, others know them.
+    let fleet = situation.fleet(&blueprint);
+    let peers: Vec<_> = fleet.peers().map(|host| host.name.as_str()).collect();
+    assert_eq!(
+        peers.join(" "),
+        "http1 redis1 mysql1 worker1 lb1 http2 worker2"
+    );
+    assert_eq!(
+        fleet.machine("worker2").unwrap().private.to_string(),
+        "10.0.0.7"
     );
 }
 
 #[test]
-fn an_environment_in_another_phase_is_recognised() {
-    let other = found(vec![droplet(9, "shop-app1", &["marg-env:shop"])]);
-    assert!(Situation::compare(&blueprint(), &[], other, None).is_other_phase(&blueprint()));
-    // A stray beside a complete fleet is only reported.
-    let stray = found(vec![
-        droplet(1, "shop-http1", HTTP),
-        droplet(2, "shop-redis1", REDIS),
-        droplet(9, "shop-old1", &["marg-env:shop"]),
-    ]);
-    assert!(!Situation::compare(&blueprint(), &[], stray, None).is_other_phase(&blueprint()));
+fn hosts_with_data_stay_until_they_are_named_and_the_only_copy_is_never_left() {
+    let four = vec![
+        host(1, "lb1", "lb", 4),
+        host(2, "mysql1", "mysql", 4),
+        host(3, "mysql2", "mysql", 4),
+    ];
+    let (blueprint, situation) = compared(3, four);
+    assert_eq!(situation.going(&[]).count(), 0);
+    assert_eq!(situation.going(&["mysql2".to_owned()]).count(), 1);
+    assert!(situation.notes.join("\n").contains("--destroy mysql2"));
+    assert!(situation.refuse_losses(&blueprint).is_ok());
+    let one = vec![host(1, "app1", "app", 1)];
+    let (blueprint, situation) = compared(2, one);
+    let refused = situation.refuse_losses(&blueprint).unwrap_err();
+    assert!(
+        refused.to_string().starts_with("app1 hold data"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_entry_may_lead_to_any_host_of_its_group() {
+    let mut holder = vec![host(1, "lb2", "lb", 4), host(2, "lb1", "lb", 4)];
+    let (blueprint, situation) = compared(4, holder.clone());
+    assert_eq!(situation.entry_move(&blueprint), Some(Entry::Stays));
+    holder.remove(0);
+    let (blueprint, situation) = compared(4, holder);
+    let to = "lb1".to_owned();
+    assert_eq!(situation.entry_move(&blueprint), Some(Entry::Take { to }));
+}
+
+#[test]
+fn firewalls_open_before_they_close() {
+    let rule = |port: &str, tags: &[&str], addresses: &[&str]| json!({"protocol": "tcp", "ports": port, "sources": {"tags": tags, "addresses": addresses}});
+    let present = json!({"id": "f", "name": "marg-shop-http", "status": "succeeded", "tags": [],
+        "inbound_rules": [rule("80", &[], &["0.0.0.0/0"]), rule("443", &[], &["0.0.0.0/0"])]});
+    let present: Firewall = serde_json::from_value(present).unwrap();
+    let wanted: Rule = serde_json::from_value(rule("80", &["lb"], &[])).unwrap();
+    let spec = FirewallSpec {
+        name: "marg-shop-http".to_owned(),
+        inbound: vec![wanted],
+        ..FirewallSpec::default()
+    };
+    let inbound = widened(spec, &[present]).inbound;
+    let seen: Vec<_> = inbound
+        .iter()
+        .map(|rule| {
+            (
+                rule.ports.as_str(),
+                rule.peers.tags.len(),
+                rule.peers.addresses.len(),
+            )
+        })
+        .collect();
+    assert_eq!(seen, [("80", 1, 1), ("443", 0, 1)]);
 }

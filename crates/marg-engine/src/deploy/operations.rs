@@ -11,11 +11,11 @@ use super::history::{self, AppReleases, HostReleases};
 use super::rollout::{Hosts, Rollout};
 use super::source::Source;
 use super::{DeployError, Release};
+use crate::crew::Linked;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
-use crate::provision::Linked;
 use crate::report::DeployReport;
 
 impl Engine {

@@ -71,8 +71,8 @@ impl Link {
         })
     }
 
-    /// Connections and execs so far.
-    pub fn cost(&self) -> (usize, usize) {
+    /// Connections and execs so far, that of this conversation included.
+    pub fn spent(&self) -> (usize, usize) {
         let stats = self.session.stats();
         let connections = self.besides.connections + stats.connections;
         let execs = self.besides.execs + stats.execs;

@@ -1,0 +1,124 @@
+//! What must happen in order when an environment moves: from phase to phase, or to fewer hosts.
+//! Everything new is opened first; what is no longer wanted closes last. Pure.
+
+use std::net::Ipv4Addr;
+
+use marg_cloud::{Firewall, FirewallSpec, Rule};
+use marg_model::{Blueprint, Host};
+
+use super::leaving::Leaving;
+use super::situation::Situation;
+use crate::error::EngineError;
+
+/// Where the entry address has to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// It leads to a host of the entry group already.
+    Stays,
+    /// It leads nowhere yet, or does not exist: it can be had at once.
+    Take {
+        /// The host that it will lead to.
+        to: String,
+    },
+    /// Visitors arrive elsewhere: it moves when the new host serves.
+    Move {
+        /// The address.
+        ip: Ipv4Addr,
+        /// The host that it will lead to.
+        to: String,
+    },
+}
+
+impl Situation {
+    /// Where the entry address has to go. Any host of the entry group may hold it: two balancers
+    /// hand it to each other.
+    pub fn entry_move(&self, blueprint: &Blueprint) -> Option<Entry> {
+        let first = blueprint.entry()?;
+        let to = first.name.clone();
+        let Some(reserved) = &self.entry else {
+            return Some(Entry::Take { to });
+        };
+        let holder = reserved.droplet;
+        let in_group = |host: &&Host| host.group == first.group;
+        let mut group = blueprint.hosts.iter().filter(in_group);
+        let held = |host: &Host| {
+            let droplet = self.by_host.get(&host.name);
+            droplet.is_some_and(|droplet| holder == Some(droplet.id))
+        };
+        if group.any(held) {
+            return Some(Entry::Stays);
+        }
+        Some(match self.entry_at() {
+            Some(_) => Entry::Move {
+                ip: reserved.ip,
+                to,
+            },
+            None => Entry::Take { to },
+        })
+    }
+
+    /// Whether hosts leave or visitors are led elsewhere: then everything opens before anything
+    /// closes.
+    pub fn is_moving(&self, blueprint: &Blueprint) -> bool {
+        let moves = matches!(self.entry_move(blueprint), Some(Entry::Move { .. }));
+        moves || !self.leaving.is_empty()
+    }
+
+    /// Hosts that go with this run: those without data, and those with data that are named.
+    pub fn going<'a>(&'a self, named: &'a [String]) -> impl Iterator<Item = &'a Leaving> {
+        self.leaving
+            .iter()
+            .filter(|one| !one.host.holds_data || named.contains(&one.host.name))
+    }
+
+    /// Refuses a move that would leave data behind: the hosts that hold it leave, and the
+    /// blueprint keeps such data elsewhere.
+    pub fn refuse_losses(&self, blueprint: &Blueprint) -> Result<(), EngineError> {
+        let kept = |group: &str| {
+            let mut hosts = blueprint.hosts.iter().filter(|host| host.group == group);
+            hosts.any(|host| self.by_host.contains_key(&host.name))
+        };
+        let lost = self.leaving.iter().map(|one| &one.host);
+        let lost: Vec<&str> = lost
+            .filter(|host| host.holds_data && !kept(&host.group))
+            .map(|host| host.name.as_str())
+            .collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        Err(EngineError::OnlyCopy {
+            hosts: lost.join(", "),
+            phase: blueprint.phase.number,
+        })
+    }
+}
+
+/// A firewall that lets in both whom it lets in now and whom it will let in.
+pub fn widened(spec: FirewallSpec, found: &[Firewall]) -> FirewallSpec {
+    let Some(present) = found.iter().find(|firewall| firewall.name == spec.name) else {
+        return spec;
+    };
+    let mut spec = spec;
+    for rule in &present.inbound_rules {
+        widen(&mut spec.inbound, rule);
+    }
+    spec
+}
+
+fn widen(rules: &mut Vec<Rule>, more: &Rule) {
+    let same = |rule: &&mut Rule| {
+        rule.protocol.eq_ignore_ascii_case(&more.protocol) && rule.ports == more.ports
+    };
+    let Some(rule) = rules.iter_mut().find(same) else {
+        rules.push(more.clone());
+        return;
+    };
+    for (own, other) in [
+        (&mut rule.peers.addresses, &more.peers.addresses),
+        (&mut rule.peers.tags, &more.peers.tags),
+    ] {
+        own.extend(other.iter().cloned());
+        own.sort();
+        own.dedup();
+    }
+}
