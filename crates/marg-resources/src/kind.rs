@@ -27,6 +27,11 @@ pub trait Kind: Clone + Debug {
         Vec::new()
     }
 
+    /// Its systemd units, read like the files: all at once, and for [`Kind::read`] too.
+    fn units(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Writes the part of the probe that reads **all** resources of this kind at once, with as
     /// few processes as possible. It prints lines of its own choosing (free text base64-encoded),
     /// and ends with status 0 unless the host cannot be read.

@@ -28,6 +28,11 @@ pub trait Role: Sync {
         Vec::new()
     }
 
+    /// What hosts of this role open beside TCP ports.
+    fn other_openings(&self, _blueprint: &Blueprint) -> Vec<OtherOpening> {
+        Vec::new()
+    }
+
     /// What the host should be.
     fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError>;
 
@@ -74,6 +79,24 @@ pub struct Opening {
     pub port: u16,
     /// Who may connect.
     pub from: Peer,
+}
+
+/// What is open beside TCP ports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OtherOpening {
+    /// A UDP port.
+    Udp {
+        /// The port.
+        port: u16,
+        /// Who may send.
+        from: Peer,
+    },
+    /// VRRP that arrives through a tunnel between the hosts. DigitalOcean's firewalls know only
+    /// TCP, UDP and ICMP: they see the tunnel, and would drop VRRP itself.
+    Vrrp {
+        /// The network within the tunnel, for example `169.254.112.0/24`.
+        from: &'static str,
+    },
 }
 
 /// Who may connect.

@@ -1,6 +1,7 @@
 //! Shell texts: the probe and the apply script of a host, and the type that keeps the secret
 //! parts of a script from being shown.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use marg_model::Secret;
@@ -89,11 +90,18 @@ impl fmt::Debug for Shell {
     }
 }
 
-/// The one script that reads all resources of a host, one section per kind.
+/// The one script that reads all resources of a host, one section per kind. What two roles want
+/// is asked once.
 pub fn probe_script(states: &[&State]) -> String {
     let mut script = String::from("export LC_ALL=C\n");
     section(&mut script, "facts", FACTS);
-    for (kind, part) in kinds::probes(states) {
+    let mut names = BTreeSet::new();
+    let once: Vec<&State> = states
+        .iter()
+        .copied()
+        .filter(|state| names.insert((state.kind(), state.id())))
+        .collect();
+    for (kind, part) in kinds::probes(&once) {
         section(&mut script, kind, &part);
     }
     script

@@ -11,15 +11,16 @@ pub type Live = BTreeMap<String, String>;
 
 /// The part of a probe that reads it.
 pub fn section(apps: &[App]) -> String {
-    let mut script = String::from("echo '@kind live'\n");
+    let mut script = String::from("echo '@kind live'\nset --\n");
     for app in apps {
         script.push_str(&format!(
-            "[ -L {link} ] && printf '%s %s\\n' {name} \"$(readlink {link})\"\n",
+            "if [ -L {link} ]; then echo app {name}; set -- \"$@\" {link}; fi\n",
             link = quote(&format!("{}/current", app.root())),
             name = quote(&app.name),
         ));
     }
-    script.push_str("echo '@end live 0'\n");
+    // One process reads all links.
+    script.push_str("[ $# -eq 0 ] || readlink -- \"$@\"\necho \"@end live $?\"\n");
     script
 }
 
@@ -29,15 +30,48 @@ pub fn read(answer: &Answer) -> Result<Live, Misread> {
         kind: "live".to_owned(),
         line: line.to_owned(),
     };
-    answer
-        .section("live")?
+    let lines = answer.section("live")?;
+    let (apps, targets): (Vec<&str>, Vec<&str>) = lines
         .iter()
-        .map(|line| {
-            let (app, target) = line.split_once(' ').ok_or_else(|| misread(line))?;
-            let id = target
-                .strip_prefix("releases/")
-                .ok_or_else(|| misread(line))?;
-            Ok((app.to_owned(), id.to_owned()))
+        .map(String::as_str)
+        .partition(|line| line.starts_with("app "));
+    if apps.len() != targets.len() {
+        return Err(misread(&lines.join(" | ")));
+    }
+    apps.into_iter()
+        .zip(targets)
+        .map(|(app, target)| {
+            let app = app.strip_prefix("app ").ok_or_else(|| misread(app))?;
+            let id = target.strip_prefix("releases/");
+            Ok((
+                app.to_owned(),
+                id.ok_or_else(|| misread(target))?.to_owned(),
+            ))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_of(lines: &str) -> Result<Live, Misread> {
+        read(&Answer::parse(&format!("@kind live\n{lines}@end live 0\n")))
+    }
+
+    #[test]
+    fn names_and_links_are_paired_in_order() {
+        let live = read_of("app a\napp b\nreleases/1\nreleases/2\n").expect("readable");
+        let pairs = [("a", "1"), ("b", "2")];
+        let expected = pairs.map(|(app, id)| (app.to_owned(), id.to_owned()));
+        assert_eq!(live, Live::from(expected));
+        assert_eq!(read_of("").expect("readable"), Live::new());
+    }
+
+    #[test]
+    fn a_missing_or_strange_link_is_an_error() {
+        for lines in ["app a\n", "releases/1\n", "app a\n/elsewhere\n"] {
+            assert!(read_of(lines).is_err(), "{lines}");
+        }
+    }
 }

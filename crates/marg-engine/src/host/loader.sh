@@ -14,7 +14,7 @@ fi
 # A lost connection must not end a step halfway: writing fails, the work goes on to its end.
 trap '' HUP PIPE
 RUN=/run/marg.$$
-trap 'rm -rf "$RUN"' EXIT
+trap '[ ! -e "$RUN" ] || rm -rf "$RUN"' EXIT
 
 # Passes output on; once nobody listens it only remembers that.
 pump() {

@@ -143,8 +143,8 @@ mod tests {
     fn cases() {
         let php = AptRepository::new("php", "Types: deb\n");
         let stat = format!("s 644 root root regular file|{PATH}");
-        let same = vec![stat.clone(), format!("ok {PATH}")];
-        let other = vec![stat, format!("differs {PATH}")];
+        let same = vec![stat.clone(), format!("{PATH}: OK")];
+        let other = vec![stat, format!("{PATH}: FAILED")];
         let mut owed = same.clone();
         owed.push("own 0 owed".to_owned());
         assert_eq!(summary(&php, &same), None);

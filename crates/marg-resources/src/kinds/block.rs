@@ -72,23 +72,36 @@ impl Block {
     }
 }
 
-/// Reads an answer about one block: `Some(None)` if its end is missing, `None` if it is junk.
-fn seen(answer: &str) -> Option<Option<BlockSeen>> {
-    if answer == "none" {
-        return Some(Some(BlockSeen::Missing));
+/// What has been read of one block so far.
+#[derive(Default)]
+struct Answer<'a> {
+    lines: Vec<&'a str>,
+    word: Option<&'a str>,
+}
+
+impl<'a> Answer<'a> {
+    /// Takes what follows the block's place: a line of the block, or the word at its end.
+    fn take(&mut self, rest: &'a str) -> Option<()> {
+        match rest.strip_prefix('=') {
+            _ if self.word.is_some() => return None,
+            Some(line) => self.lines.push(line),
+            None => self.word = Some(rest),
+        }
+        Some(())
     }
-    let text = String::from_utf8_lossy(&STANDARD.decode(answer).ok()?).into_owned();
-    let text = text.strip_suffix('\n')?;
-    let (lines, word) = match text.rfind('\n') {
-        Some(end) => text.split_at(end + 1),
-        None => ("", text),
-    };
-    match word {
-        "missing" => Some(Some(BlockSeen::Missing)),
-        "one" => Some(Some(BlockSeen::Present(lines.to_owned()))),
-        "several" => Some(Some(BlockSeen::Several)),
-        "open" => Some(None),
-        _ => None,
+
+    /// `Some(None)` if its end is missing, `None` if it is junk.
+    fn seen(self) -> Option<Option<BlockSeen>> {
+        match self.word? {
+            "none" | "missing" => Some(Some(BlockSeen::Missing)),
+            "one" => {
+                let text = self.lines.iter().flat_map(|line| [line, "\n"]).collect();
+                Some(Some(BlockSeen::Present(text)))
+            }
+            "several" => Some(Some(BlockSeen::Several)),
+            "open" => Some(None),
+            _ => None,
+        }
     }
 }
 
@@ -102,23 +115,25 @@ impl Kind for Block {
 
     fn probe(all: &[&Self]) -> String {
         // A block without an end would swallow the rest of the file: that is for people to mend.
-        let calls = all.iter().enumerate().map(|(place, block)| {
+        let blocks = all.iter().enumerate().map(|(place, block)| {
+            let path = quote(&block.path);
             format!(
-                "marg_block {place} {} {} {}\n",
-                quote(&block.path),
+                "if [ -e {path} ]; then set -- \"$@\" {place} {path} {} {}; \
+                 else echo '{place} none'; fi\n",
                 quote(&block.begin()),
                 quote(&block.end())
             )
         });
-        format!("{PROBE}\n{}:", calls.collect::<String>())
+        format!("set --\n{}{PROBE}", blocks.collect::<String>())
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<BlockSeen>, Misread> {
-        let mut answers = BTreeMap::new();
+        let mut answers: BTreeMap<&str, Answer> = BTreeMap::new();
         for line in lines {
-            let (place, answer) = line.split_once(' ').ok_or_else(|| Self::misread(line))?;
-            let seen = seen(answer).ok_or_else(|| Self::misread(line))?;
-            answers.insert(place, seen);
+            let misread = || Self::misread(line);
+            let (place, rest) = line.split_once(' ').ok_or_else(misread)?;
+            let answer = answers.entry(place).or_default();
+            answer.take(rest).ok_or_else(misread)?;
         }
         let missing = |block: &Self| Self::misread(format!("no answer about {}", block.id()));
         let open = |block: &Self| {
@@ -131,10 +146,13 @@ impl Kind for Block {
         };
         all.iter()
             .enumerate()
-            .map(|(place, block)| match answers.remove(place.to_string().as_str()) {
-                Some(Some(seen)) => Ok(seen),
-                Some(None) => Err(open(block)),
-                None => Err(missing(block)),
+            .map(|(place, block)| {
+                let answer = answers.remove(place.to_string().as_str());
+                match answer.and_then(Answer::seen) {
+                    Some(Some(seen)) => Ok(seen),
+                    Some(None) => Err(open(block)),
+                    None => Err(missing(block)),
+                }
             })
             .collect()
     }
@@ -157,16 +175,20 @@ impl Kind for Block {
     }
 }
 
-/// Prints the lines between the marks and a last line with what was found, all of it encoded.
-const PROBE: &str = r#"marg_block() {
-  if [ ! -e "$2" ]; then echo "$1 none"; return 0; fi
-  echo "$1 $(begin=$3 end=$4 awk '
-    $0 == ENVIRON["begin"] { if (open) exit; open = 1; seen++; next }
-    $0 == ENVIRON["end"] && open { open = 0; next }
-    open { print }
-    END { print (open ? "open" : (seen > 1) ? "several" : seen ? "one" : "missing") }
-  ' "$2" | base64 -w0)"
-}"#;
+/// Prints the lines between the marks, each behind `=`, and a last line with what was found. One
+/// process reads all blocks: its arguments are place, path, begin and end of each.
+const PROBE: &str = r#"[ $# -eq 0 ] || awk '
+function look(place, path, begin, end,   line, status, open, seen) {
+  while ((status = (getline line < path)) > 0) {
+    if (line == begin) { seen++; if (open) break; open = 1 }
+    else if (line == end && open) open = 0
+    else if (open) print place " =" line
+  }
+  close(path)
+  print place, (status < 0 ? "unreadable" : open ? "open" : seen > 1 ? "several" : seen ? "one" : "missing")
+}
+BEGIN { for (i = 1; i < ARGC; i += 4) look(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) }
+' "$@""#;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -177,12 +199,9 @@ mod tests {
     use crate::kind::Resource;
     use crate::testing::Host;
 
-    fn summary(desired: &Block, answer: &str) -> Option<String> {
-        let line = match answer {
-            "none" => "0 none".to_owned(),
-            text => format!("0 {}", STANDARD.encode(text)),
-        };
-        let seen = Block::read(&[desired], &[line]).unwrap();
+    fn summary(desired: &Block, answer: &[&str]) -> Option<String> {
+        let lines: Vec<String> = answer.iter().map(|line| format!("0 {line}")).collect();
+        let seen = Block::read(&[desired], &lines).unwrap();
         match desired.diff(&seen[0], &Before::default()) {
             Verdict::Will(change) => Some(change.summary),
             _ => None,
@@ -193,25 +212,35 @@ mod tests {
     fn cases() {
         let block = Block::new("/etc/hosts", "fleet", "10.1.0.2 web1");
         for (answer, expected) in [
-            ("none", Some("create")),
-            ("missing\n", Some("create")),
-            ("10.1.0.2 web1\none\n", None),
-            ("10.1.0.3 web1\none\n", Some("content")),
-            ("x\ny\nseveral\n", Some("keep only one")),
+            (&["none"][..], Some("create")),
+            (&["missing"], Some("create")),
+            (&["=10.1.0.2 web1", "one"], None),
+            (&["=10.1.0.3 web1", "one"], Some("content")),
+            (&["one"], Some("content")),
+            (&["=x", "=y", "several"], Some("keep only one")),
         ] {
-            assert_eq!(summary(&block, answer).as_deref(), expected, "{answer}");
+            assert_eq!(summary(&block, answer).as_deref(), expected, "{answer:?}");
         }
         let absent = Block::absent("/etc/hosts", "fleet");
-        assert_eq!(summary(&absent, "missing\n"), None);
-        assert_eq!(summary(&absent, "x\none\n").as_deref(), Some("remove"));
+        assert_eq!(summary(&absent, &["missing"]), None);
+        assert_eq!(summary(&absent, &["=x", "one"]).as_deref(), Some("remove"));
     }
 
     #[test]
     fn junk_and_a_block_without_an_end_are_errors() {
         let block = Block::new("/etc/hosts", "fleet", "");
-        let open = format!("0 {}", STANDARD.encode("x\nopen\n"));
-        for line in ["junk", "0 !", "1 none", "0 ", &open] {
-            assert!(Block::read(&[&block], &[line.to_owned()]).is_err(), "{line}");
+        for lines in [
+            &["junk"][..],
+            &["0 !"],
+            &["1 none"],
+            &["0 "],
+            &["0 =x"],
+            &["0 unreadable"],
+            &["0 one", "0 =x"],
+            &["0 =x", "0 open"],
+        ] {
+            let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            assert!(Block::read(&[&block], &lines).is_err(), "{lines:?}");
         }
     }
 

@@ -64,14 +64,14 @@ impl Command {
         self
     }
 
-    /// One condition that holds when there is nothing to do. The check runs in a shell of its
-    /// own, so that nothing in it can disturb what comes after.
+    /// One condition that holds when there is nothing to do. The check runs in a subshell, so that
+    /// nothing in it, not even a syntax error, can disturb what comes after.
     fn guard(&self) -> Option<String> {
         let exists = self.creates.as_ref().map(|path| format!("[ -e {} ]", quote(path)));
         let check = self
             .check
             .as_ref()
-            .map(|check| format!("sh -c {} >/dev/null 2>&1 </dev/null", quote(check)));
+            .map(|check| format!("( eval {} ) >/dev/null 2>&1 </dev/null", quote(check)));
         let parts: Vec<String> = exists.into_iter().chain(check).collect();
         (!parts.is_empty()).then(|| parts.join(" && "))
     }

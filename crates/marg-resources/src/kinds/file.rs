@@ -181,32 +181,37 @@ impl Kind for File {
         let hidden = if secrets.is_empty() { "''".to_owned() } else { secrets.join("|") };
         format!(
             "stat -c 's %a %U %G %F|%n' -- {paths} 2>/dev/null
-sha256sum -c 2>/dev/null <<'MARG_SUMS' | while IFS= read -r line; do
+marg_sums=$(sha256sum -c 2>/dev/null <<'MARG_SUMS'
 {sums}MARG_SUMS
-  case $line in
-    *': OK') echo \"ok ${{line%: OK}}\" ;;
-    *': FAILED'*) path=${{line%: FAILED*}}; echo \"differs $path\"
-      case $path in {hidden}) continue ;; esac
-      if [ -f \"$path\" ] && [ \"$(stat -Lc %s -- \"$path\")\" -lt 65536 ]; then
-        printf 'content %s %s\\n' \"$(base64 -w0 < \"$path\")\" \"$path\"
-      fi ;;
-    *) echo \"$line\" ;;
-  esac
-done"
+)
+printf '%s\\n' \"$marg_sums\"
+case $marg_sums in *': FAILED'*) while IFS= read -r line; do
+  case $line in *': FAILED'*) path=${{line%: FAILED*}} ;; *) continue ;; esac
+  case $path in {hidden}) continue ;; esac
+  if [ -f \"$path\" ] && [ \"$(stat -Lc %s -- \"$path\")\" -lt 65536 ]; then
+    printf 'content %s %s\\n' \"$(base64 -w0 < \"$path\")\" \"$path\"
+  fi
+done <<MARG_END
+$marg_sums
+MARG_END
+esac"
         )
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<FileSeen>, Misread> {
         let mut answers: BTreeMap<&str, PathAnswer> = BTreeMap::new();
         for line in lines {
+            if line.starts_with('/') {
+                let (path, same) = sum_of(line).ok_or_else(|| Self::misread(line))?;
+                answers.entry(path).or_default().same = Some(same);
+                continue;
+            }
             let (word, rest) = line.split_once(' ').ok_or_else(|| Self::misread(line))?;
             match word {
                 "s" => {
                     let (stat, path) = rest.split_once('|').ok_or_else(|| Self::misread(line))?;
                     answers.entry(path).or_default().stat = Some(stat);
                 }
-                "ok" => answers.entry(rest).or_default().same = Some(true),
-                "differs" => answers.entry(rest).or_default().same = Some(false),
                 "content" => {
                     let (encoded, path) = rest.split_once(' ').ok_or_else(|| Self::misread(line))?;
                     answers.entry(path).or_default().content = Some(encoded);
@@ -262,6 +267,13 @@ done"
             }
         }
     }
+}
+
+/// A line of `sha256sum -c`: a path, and whether its content has the desired checksum.
+fn sum_of(line: &str) -> Option<(&str, bool)> {
+    let verdicts = [(": OK", true), (": FAILED", false), (": FAILED open or read", false)];
+    let path = |(end, same)| Some((line.strip_suffix(end)?, same));
+    verdicts.into_iter().find_map(path)
 }
 
 #[derive(Default)]
@@ -322,17 +334,17 @@ mod tests {
         let good = "s 640 root www-data regular file|/etc/x";
         for (lines, expected) in [
             (vec![], Some("create")),
-            (vec![good, "ok /etc/x"], None),
-            (vec![good, "differs /etc/x", "content YgoK /etc/x"], Some("content")),
-            (vec!["s 644 root root regular empty file|/etc/x", "ok /etc/x"],
+            (vec![good, "/etc/x: OK"], None),
+            (vec![good, "/etc/x: FAILED", "content YgoK /etc/x"], Some("content")),
+            (vec!["s 644 root root regular empty file|/etc/x", "/etc/x: OK"],
                 Some("mode 0644 → 0640, owner root:root → root:www-data")),
-            (vec!["s 777 root root symbolic link|/etc/x", "ok /etc/x"],
+            (vec!["s 777 root root symbolic link|/etc/x", "/etc/x: OK"],
                 Some("replace a symbolic link by a file")),
         ] {
             assert_eq!(summary(&file, &lines).as_deref(), expected, "{lines:?}");
         }
         assert_eq!(summary(&File::absent("/etc/x"), &[]), None);
-        assert_eq!(summary(&File::absent("/etc/x"), &[good, "differs /etc/x"]).as_deref(), Some("remove"));
+        assert_eq!(summary(&File::absent("/etc/x"), &[good, "/etc/x: FAILED"]).as_deref(), Some("remove"));
     }
 
     /// A file through a real shell: made, found as it should be, changed, taken away.

@@ -1,6 +1,6 @@
 //! The registry of kinds: one line each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answer::{Answer, Misread};
 use crate::change::Verdict;
@@ -44,6 +44,11 @@ macro_rules! kinds {
                 match self { $(State::$kind(state) => state.files(),)* }
             }
 
+            /// Its units, for the one part of the probe that asks systemd.
+            fn units(&self) -> Vec<String> {
+                match self { $(State::$kind(state) => state.units(),)* }
+            }
+
             /// What a fresh host would say.
             pub fn fresh(&self) -> Seen {
                 match self { $(State::$kind(state) => Seen::$kind(state.fresh()),)* }
@@ -64,6 +69,11 @@ macro_rules! kinds {
             let files: Vec<File> = states.iter().flat_map(|state| state.files()).collect();
             if !files.is_empty() {
                 parts.push((File::NAME, File::probe(&files.iter().collect::<Vec<_>>())));
+            }
+            let units: BTreeSet<String> = states.iter().flat_map(|state| state.units()).collect();
+            if !units.is_empty() {
+                let units: Vec<String> = units.into_iter().collect();
+                parts.push((systemd::SECTION, systemd::probe(&units)));
             }
             $({
                 let all: Vec<&$kind> = states.iter()
@@ -92,6 +102,9 @@ macro_rules! kinds {
                     if has_files && <$kind as Kind>::NAME != File::NAME {
                         lines.extend_from_slice(answer.section(File::NAME)?);
                     }
+                    if all.iter().any(|resource| !resource.units().is_empty()) {
+                        lines.extend_from_slice(answer.section(systemd::SECTION)?);
+                    }
                     let seen = <$kind as Kind>::read(&all, &lines)?;
                     if seen.len() != all.len() {
                         return Err(<$kind as Kind>::misread("an answer for every resource was expected"));
@@ -105,6 +118,7 @@ macro_rules! kinds {
 }
 
 mod backed;
+mod systemd;
 mod ufw;
 
 kinds! {

@@ -26,6 +26,9 @@ impl Package {
     }
 }
 
+/// dpkg's own list of what is installed.
+const STATUS: &str = "/var/lib/dpkg/status";
+
 impl Kind for Package {
     const NAME: &'static str = "package";
     const RANK: u8 = 20;
@@ -37,19 +40,42 @@ impl Kind for Package {
     }
 
     fn probe(all: &[&Self]) -> String {
-        // dpkg-query fails when one of the packages is unknown: that is an answer, not an error.
+        // dpkg-query reads all of dpkg's database, which takes it five times as long as grep. What
+        // dpkg has not yet merged into its status file only dpkg-query knows. It fails when one of
+        // the packages is unknown: that is an answer, not an error.
+        let lines = all.iter().map(|package| format!(" -e {}", quote(&format!("Package: {}", package.name))));
         format!(
-            "dpkg-query -W -f '${{Package}} ${{db:Status-Status}}\\n' {} 2>/dev/null || :",
-            quote_all(all.iter().map(|package| &package.name))
+            "set -- /var/lib/dpkg/updates/*
+if [ -e \"$1\" ] || [ ! -e {STATUS} ]; then
+dpkg-query -W -f 'Package: ${{Package}}\\nStatus: ${{Status}}\\n' {} 2>/dev/null || :
+else grep -A3 -xF{} {STATUS} || [ $? -eq 1 ]; fi",
+            quote_all(all.iter().map(|package| &package.name)),
+            lines.collect::<String>()
         )
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<bool>, Misread> {
         let mut installed = BTreeMap::new();
+        let mut name = None;
         for line in lines {
-            let (name, status) = line.split_once(' ').ok_or_else(|| Self::misread(line))?;
-            // A package may be known in several architectures; one that is installed is enough.
-            *installed.entry(name).or_insert(false) |= status == "installed";
+            if line == "--" {
+                continue;
+            }
+            let (key, value) = line.split_once(": ").ok_or_else(|| Self::misread(line))?;
+            match key {
+                "Package" if name.is_some() => return Err(Self::misread(line)),
+                "Package" => name = Some(value),
+                // A package may be known in several architectures; one that is installed is enough.
+                "Status" => {
+                    let name = name.take().ok_or_else(|| Self::misread(line))?;
+                    *installed.entry(name).or_insert(false) |= value.ends_with(" ok installed");
+                }
+                // Fields beside those two.
+                _ => {}
+            }
+        }
+        if let Some(name) = name {
+            return Err(Self::misread(format!("the status of {name} is missing")));
         }
         Ok(all.iter().map(|p| installed.get(p.name.as_str()).copied().unwrap_or(false)).collect())
     }
@@ -83,14 +109,14 @@ mod tests {
 
     #[test]
     fn cases() {
-        // (desired, what dpkg-query printed, what will be done)
+        // (desired, what dpkg knows, what will be done)
         let cases: &[(Package, &[&str], Option<Action>)] = &[
-            (Package::new("nginx"), &["nginx installed"], None),
-            (Package::new("nginx"), &["nginx config-files"], Some(Action::Create)),
+            (Package::new("nginx"), &["Package: nginx", "Status: install ok installed", "Priority: optional", "--"], None),
+            (Package::new("nginx"), &["Package: nginx", "Essential: yes", "Status: deinstall ok config-files"], Some(Action::Create)),
             (Package::new("nginx"), &[], Some(Action::Create)),
-            (Package::new("nginx"), &["nginx half-configured"], Some(Action::Create)),
-            (Package::absent("apache2"), &["apache2 installed"], Some(Action::Delete)),
-            (Package::absent("apache2"), &["apache2 not-installed"], None),
+            (Package::new("nginx"), &["Package: nginx", "Status: install ok half-configured"], Some(Action::Create)),
+            (Package::absent("apache2"), &["Package: apache2", "Status: hold ok installed"], Some(Action::Delete)),
+            (Package::absent("apache2"), &["Package: apache2", "Status: unknown ok not-installed"], None),
         ];
         for (desired, lines, expected) in cases {
             let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
@@ -105,6 +131,19 @@ mod tests {
 
     #[test]
     fn junk_is_an_error() {
-        assert!(Package::read(&[&Package::new("a")], &["junk".to_owned()]).is_err());
+        for lines in [&["junk"][..], &["Status: install ok installed"], &["Package: a"], &["Package: a", "Package: b"]] {
+            let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            assert!(Package::read(&[&Package::new("a")], &lines).is_err(), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn installed_packages_are_found_and_others_are_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let host = crate::testing::Host::local(folder.path());
+        let wanted = [Package::new("dpkg"), Package::new("coreutils"), Package::absent("no-such+package.")];
+        assert_eq!(host.converge(&wanted.map(Into::into)), [""; 0]);
+        let plan = host.plan(&[Package::new("no-such+package.").into()]);
+        assert_eq!(plan.changes.len(), 1);
     }
 }

@@ -1,9 +1,10 @@
 //! `service`: a systemd unit that runs and starts at boot, or does neither; and what it owes.
 
+use super::systemd;
 use crate::answer::Misread;
 use crate::change::{Action, Change, OwedAction, Verdict, Work};
 use crate::kind::{Before, Kind};
-use crate::quote::{quote, quote_all};
+use crate::quote::quote;
 
 /// A systemd unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,51 +107,42 @@ impl Kind for Service {
         self.unit.clone()
     }
 
-    fn probe(all: &[&Self]) -> String {
-        // `systemctl show` prints one block per unit, in order, also for units that do not exist.
-        format!(
-            "for owed in /var/lib/marg/owed/*; do [ -e \"$owed\" ] && echo \"owed ${{owed##*/}}\"; done\n\
-             systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- {}",
-            quote_all(all.iter().map(|service| &service.unit))
-        )
+    fn units(&self) -> Vec<String> {
+        vec![self.unit.clone()]
+    }
+
+    fn probe(_all: &[&Self]) -> String {
+        "for owed in /var/lib/marg/owed/*; do [ -e \"$owed\" ] && echo \"owed ${owed##*/}\"; done; :"
+            .to_owned()
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<ServiceSeen>, Misread> {
-        let mut owed = Vec::new();
-        let mut blocks: Vec<ServiceSeen> = Vec::new();
-        let mut new_block = true;
-        for line in lines {
-            if line.is_empty() {
-                new_block = true;
-                continue;
-            }
-            if let Some(entry) = line.strip_prefix("owed ") {
-                owed.push(entry);
-                continue;
-            }
-            let (key, value) = line.split_once('=').ok_or_else(|| Self::misread(line))?;
-            if new_block {
-                blocks.push(ServiceSeen::default());
-                new_block = false;
-            }
-            let block = blocks.last_mut().ok_or_else(|| Self::misread(line))?;
-            match key {
-                "LoadState" => block.loaded = value != "not-found",
-                "ActiveState" => block.active = matches!(value, "active" | "reloading"),
-                "UnitFileState" => block.enabled = matches!(value, "enabled" | "static" | "alias" | "indirect" | "generated"),
-                "NeedDaemonReload" => block.stale = value == "yes",
-                _ => return Err(Self::misread(line)),
-            }
-        }
-        if blocks.len() != all.len() {
-            return Err(Self::misread(format!("{} blocks for {} units", blocks.len(), all.len())));
-        }
-        for (service, block) in all.iter().zip(&mut blocks) {
-            block.owed = [OwedAction::Restart, OwedAction::Reload]
-                .into_iter()
-                .find(|action| owed.contains(&format!("{}.{}", service.unit, action.word()).as_str()));
-        }
-        Ok(blocks)
+        let (units, rest) = systemd::take(lines).map_err(Self::misread)?;
+        let owed = rest
+            .iter()
+            .map(|line| line.strip_prefix("owed ").ok_or_else(|| Self::misread(line)))
+            .collect::<Result<Vec<&str>, Misread>>()?;
+        let owes = |unit: &str, action: &OwedAction| {
+            owed.contains(&format!("{unit}.{}", action.word()).as_str())
+        };
+        all.iter()
+            .map(|service| {
+                let missing = || Self::misread(format!("no answer about {}", service.unit));
+                let unit = units.get(&service.unit).ok_or_else(missing)?;
+                Ok(ServiceSeen {
+                    loaded: unit.loaded,
+                    active: matches!(unit.active.as_str(), "active" | "reloading"),
+                    enabled: matches!(
+                        unit.file.as_str(),
+                        "enabled" | "static" | "alias" | "indirect" | "generated"
+                    ),
+                    stale: unit.stale,
+                    owed: [OwedAction::Restart, OwedAction::Reload]
+                        .into_iter()
+                        .find(|action| owes(&service.unit, action)),
+                })
+            })
+            .collect()
     }
 
     fn fresh(&self) -> ServiceSeen {
@@ -178,11 +170,11 @@ mod tests {
         }
     }
 
-    const UP: &str = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no";
+    const UP: &str = "unit nginx\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no";
 
     #[test]
     fn cases() {
-        let gone = "LoadState=not-found\nActiveState=inactive\nUnitFileState=\nNeedDaemonReload=no";
+        let gone = "unit nginx\nLoadState=not-found\nActiveState=inactive\nUnitFileState=\nNeedDaemonReload=no";
         let owing = format!("owed nginx.reload\n{UP}");
         let both = format!("owed nginx.reload\nowed nginx.restart\n{UP}");
         let other = format!("owed redis.restart\n{UP}");
@@ -204,5 +196,12 @@ mod tests {
         let (a, b) = (Service::running("a"), Service::running("b"));
         let lines: Vec<String> = UP.lines().map(str::to_owned).collect();
         assert!(Service::read(&[&a, &b], &lines).is_err());
+        let nginx = Service::running("nginx");
+        assert!(Service::read(&[&nginx], &lines).is_ok());
+        for lines in [&lines[..1], &lines[1..]] {
+            assert!(Service::read(&[&nginx], lines).is_err(), "{lines:?}");
+        }
+        let junk = [lines, vec!["junk".to_owned()]].concat();
+        assert!(Service::read(&[&nginx], &junk).is_err());
     }
 }

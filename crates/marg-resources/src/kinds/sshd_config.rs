@@ -116,11 +116,11 @@ mod tests {
     #[test]
     fn cases() {
         let stat = format!("s 644 root root regular file|{PATH}");
-        let same = vec![stat.clone(), format!("ok {PATH}")];
+        let same = vec![stat.clone(), format!("{PATH}: OK")];
         let owed = [same.clone(), vec!["own 0 owed".to_owned()]].concat();
         assert_eq!(summary(&same), None);
         assert_eq!(summary(&[]).as_deref(), Some("create"));
-        assert_eq!(summary(&[stat, format!("differs {PATH}")]).as_deref(), Some("content"));
+        assert_eq!(summary(&[stat, format!("{PATH}: FAILED")]).as_deref(), Some("content"));
         assert_eq!(summary(&owed).as_deref(), Some("reload (owed by an earlier run)"));
     }
 

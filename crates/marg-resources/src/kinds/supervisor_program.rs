@@ -217,12 +217,14 @@ fn seen(file: Vec<FileSeen>, line: &str) -> Option<SupervisorProgramSeen> {
 /// `supervisorctl` starts Python, so it is asked only where the processes do not show by
 /// themselves: supervisor leaves the names of group and process in their environment.
 const LOOK: &str = r#"marg_processes=$(grep -zshE '^SUPERVISOR_(GROUP|PROCESS)_NAME=' /proc/[0-9]*/environ \
-  | tr '\0' '\n' | paste - - | sort -u)
+  | tr '\0' '\n')
 marg_supervisor() {
-  ready=no; owed=no; running=0
+  ready=no; owed=no; running=0; seen=
   if [ -e "$3" ]; then ready=yes; fi
   if [ -e "/var/lib/marg/owed/$4.reload" ]; then owed=yes; fi
-  while read -r a b; do
+  while read -r a && read -r b; do
+    case $seen in *"|$a $b|"*) continue ;; esac
+    seen="$seen|$a $b|"
     case "$a $b" in *"SUPERVISOR_GROUP_NAME=$2"|"SUPERVISOR_GROUP_NAME=$2 "*) running=$((running + 1)) ;; esac
   done <<MARG_END
 $marg_processes
@@ -258,8 +260,8 @@ mod tests {
     #[test]
     fn cases() {
         let stat = format!("s 644 root root regular file|{PATH}");
-        let same = [stat.clone(), format!("ok {PATH}")];
-        let other = [stat, format!("differs {PATH}")];
+        let same = [stat.clone(), format!("{PATH}: OK")];
+        let other = [stat, format!("{PATH}: FAILED")];
         for (file, own, expected) in [
             (same.as_slice(), "own 0 yes 3 no", None),
             (&same, "own 0 no 0 no", None),

@@ -7,11 +7,9 @@ use ipnet::IpNet;
 
 /// Reads ufw's files and the kernel's rules once, for whichever kind asks first.
 pub(super) const LOOK: &str = "if [ -z \"${marg_ufw+x}\" ]; then
-marg_ufw=$(
-grep -hE '^(### tuple|IPV6=|DEFAULT_(IN|OUT)PUT_POLICY=|ENABLED=)' /etc/default/ufw \\
-  /etc/ufw/ufw.conf /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null
-iptables -S 2>/dev/null | grep -E '^(-P INPUT|-A ufw-user-input) '
-)
+marg_ufw=$(iptables -S 2>/dev/null | grep -hE -e '^(-P INPUT|-A ufw-user-input) ' \\
+  -e '^(### tuple|IPV6=|DEFAULT_(IN|OUT)PUT_POLICY=|ENABLED=)' \\
+  /etc/default/ufw /etc/ufw/ufw.conf /etc/ufw/user.rules /etc/ufw/user6.rules - 2>/dev/null)
 fi
 [ -z \"$marg_ufw\" ] || printf '%s\\n' \"$marg_ufw\"";
 
@@ -27,10 +25,29 @@ if grep -q '^ENABLED=yes' /etc/ufw/ufw.conf; then ufw reload; else ufw disable; 
 /// `marg`, in the hexadecimal digits that ufw uses for comments.
 const COMMENT: &str = "comment=6d617267";
 
+/// What a rule lets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Traffic {
+    Tcp(u16),
+    Udp(u16),
+    /// The protocol by which routers agree who is master; it has no ports and no IPv6 in ufw.
+    Vrrp,
+}
+
+impl std::fmt::Display for Traffic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Traffic::Tcp(port) => write!(f, "{port}/tcp"),
+            Traffic::Udp(port) => write!(f, "{port}/udp"),
+            Traffic::Vrrp => f.write_str("vrrp"),
+        }
+    }
+}
+
 /// One rule of marg's, for one version of IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Tuple {
-    pub(super) port: u16,
+    pub(super) traffic: Traffic,
     /// Who may connect; a prefix of length 0 is everyone of that version.
     pub(super) from: IpNet,
 }
@@ -46,16 +63,37 @@ impl Tuple {
         }
     }
 
-    /// The line that `iptables -S` shows once the rule is loaded.
-    fn loaded(&self) -> String {
+    /// The rule as ufw's command line takes it, after `allow`.
+    pub(super) fn words(&self) -> String {
+        spelled(self.traffic, &self.peer())
+    }
+
+    /// The lines of which `iptables -S` shows one once the rule is loaded.
+    fn loaded(&self) -> Vec<String> {
         let source = match self.from.prefix_len() {
             0 => String::new(),
             _ => format!(" -s {}", self.from),
         };
-        format!(
-            "-A ufw-user-input{source} -p tcp -m tcp --dport {} -j ACCEPT",
-            self.port
-        )
+        let with_port = |protocol: &str, port: u16| {
+            let matches = format!("-p {protocol} -m {protocol} --dport {port}");
+            vec![format!("-A ufw-user-input{source} {matches} -j ACCEPT")]
+        };
+        match self.traffic {
+            Traffic::Tcp(port) => with_port("tcp", port),
+            Traffic::Udp(port) => with_port("udp", port),
+            Traffic::Vrrp => ["vrrp", "112"]
+                .map(|name| format!("-A ufw-user-input{source} -p {name} -j ACCEPT"))
+                .to_vec(),
+        }
+    }
+}
+
+/// A rule as ufw's command line takes it, after `allow`. `peer` is quoted already where it must be.
+pub(super) fn spelled(traffic: Traffic, peer: &str) -> String {
+    match traffic {
+        Traffic::Tcp(port) => format!("proto tcp from {peer} to any port {port}"),
+        Traffic::Udp(port) => format!("proto udp from {peer} to any port {port}"),
+        Traffic::Vrrp => format!("proto vrrp from {peer}"),
     }
 }
 
@@ -133,7 +171,7 @@ impl Firewall {
 
     /// Whether the kernel knows a rule; of IPv6 only ufw's files are asked.
     pub(super) fn has_loaded(&self, tuple: &Tuple) -> bool {
-        tuple.from.addr().is_ipv6() || self.loaded.contains(&tuple.loaded())
+        tuple.from.addr().is_ipv6() || tuple.loaded().iter().any(|line| self.loaded.contains(line))
     }
 }
 
@@ -146,7 +184,7 @@ fn tuple_of(text: &str) -> Option<Option<Tuple>> {
     match words.as_slice() {
         [
             "allow",
-            "tcp",
+            protocol,
             port,
             "0.0.0.0/0" | "::/0",
             "any",
@@ -154,7 +192,12 @@ fn tuple_of(text: &str) -> Option<Option<Tuple>> {
             "in",
             _,
         ] => Some(Some(Tuple {
-            port: port.parse().ok()?,
+            traffic: match (*protocol, *port) {
+                ("tcp", port) => Traffic::Tcp(port.parse().ok()?),
+                ("udp", port) => Traffic::Udp(port.parse().ok()?),
+                ("vrrp", "any") => Traffic::Vrrp,
+                _ => return None,
+            },
             from: network(from)?,
         })),
         _ => None,

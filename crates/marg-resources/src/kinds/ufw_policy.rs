@@ -62,9 +62,8 @@ impl Kind for UfwPolicy {
         }
         let kept = self.kept(seen.ipv6);
         for surplus in seen.rules.difference(&kept) {
-            let (port, peer) = (surplus.port, surplus.peer());
-            words.push(format!("delete {port}/tcp from {peer}"));
-            commands.push(format!("ufw --force delete allow proto tcp from {peer} to any port {port}"));
+            words.push(format!("delete {} from {}", surplus.traffic, surplus.peer()));
+            commands.push(format!("ufw --force delete allow {}", surplus.words()));
         }
         let loaded = seen.is_loaded()
             && kept.intersection(&seen.rules).all(|tuple| seen.has_loaded(tuple));

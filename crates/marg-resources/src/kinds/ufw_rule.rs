@@ -1,23 +1,35 @@
 //! `ufw_rule`: a port that the host's firewall opens to someone.
 
-use super::ufw::{Firewall, LOOK, RESTORE, SAVE, Tuple, everyone, network};
+use super::ufw::{Firewall, LOOK, RESTORE, SAVE, Traffic, Tuple, everyone, network, spelled};
 use crate::answer::Misread;
 use crate::change::{Action, Change, Guarded, Verdict, Work};
 use crate::kind::{Before, Kind};
 use crate::quote::quote;
 
-/// An open TCP port. The rule carries the comment `marg`.
+/// An open port, or VRRP let in. The rule carries the comment `marg`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UfwRule {
-    port: u16,
+    traffic: Traffic,
     from: Option<String>,
 }
 
 impl UfwRule {
-    /// The port is open to everyone, unless [`UfwRule::from`] says otherwise.
+    /// The TCP port is open to everyone, unless [`UfwRule::from`] says otherwise.
     #[must_use]
     pub fn allow(port: u16) -> Self {
-        Self { port, from: None }
+        Self { traffic: Traffic::Tcp(port), from: None }
+    }
+
+    /// The same for a UDP port.
+    #[must_use]
+    pub fn allow_udp(port: u16) -> Self {
+        Self { traffic: Traffic::Udp(port), from: None }
+    }
+
+    /// VRRP is let in, by which several hosts agree which of them is master.
+    #[must_use]
+    pub fn allow_vrrp() -> Self {
+        Self { traffic: Traffic::Vrrp, from: None }
     }
 
     /// Only this address or network (`10.1.0.0/16`) may connect. A text that is neither stands
@@ -39,9 +51,9 @@ impl UfwRule {
     pub(super) fn tuples(&self, ipv6: bool) -> Option<Vec<Tuple>> {
         let networks = match &self.from {
             Some(peer) => vec![network(peer)?],
-            None => everyone().into_iter().filter(|n| ipv6 || n.addr().is_ipv4()).collect(),
+            None => everyone().into_iter().filter(|n| ipv6 && self.traffic != Traffic::Vrrp || n.addr().is_ipv4()).collect(),
         };
-        let tuple = |from| Tuple { port: self.port, from };
+        let tuple = |from| Tuple { traffic: self.traffic, from };
         Some(networks.into_iter().map(tuple).collect())
     }
 
@@ -56,8 +68,8 @@ impl UfwRule {
     }
 
     fn change(&self) -> Change {
-        let script =
-            format!("ufw allow proto tcp from {} to any port {} comment marg", quote(&self.peer()), self.port);
+        let rule = spelled(self.traffic, &quote(&self.peer()).to_string());
+        let script = format!("ufw allow {rule} comment marg");
         Change {
             action: Action::Create,
             summary: "allow".to_owned(),
@@ -76,7 +88,7 @@ impl Kind for UfwRule {
     type Seen = Firewall;
 
     fn id(&self) -> String {
-        format!("{}/tcp from {}", self.port, self.peer())
+        format!("{} from {}", self.traffic, self.peer())
     }
 
     fn probe(_all: &[&Self]) -> String {
@@ -126,6 +138,8 @@ mod tests {
     const V6: &str = "### tuple ### allow tcp 22 ::/0 any ::/0 in comment=6d617267";
     const SQL: &str = "### tuple ### allow tcp 3306 0.0.0.0/0 any 10.1.0.0/16 in comment=6d617267";
     const ONE: &str = "### tuple ### allow tcp 3306 0.0.0.0/0 any 10.1.0.7 in comment=6d617267";
+    const VRRP: &str =
+        "### tuple ### allow vrrp any 0.0.0.0/0 any 169.254.112.0/24 in comment=6d617267";
     const THEIRS: &str = "### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 OpenSSH - in";
 
     #[test]
@@ -147,6 +161,12 @@ mod tests {
         assert_eq!(outcome(&sql("10.1.0.7/32"), &[ONE]), "converged");
         assert_eq!(outcome(&sql("10.1.0.7"), &[SQL]), "will");
         assert_eq!(outcome(&sql("(address of http1)"), &[SQL]), "unknown");
+        let udp = UfwRule::allow_udp(3306).from("10.1.0.7");
+        assert_eq!(outcome(&udp, &[ONE]), "will");
+        assert_eq!(outcome(&udp, &[&ONE.replace("tcp", "udp")]), "converged");
+        let vrrp = UfwRule::allow_vrrp().from("169.254.112.0/24");
+        assert_eq!(outcome(&vrrp, &[VRRP]), "converged");
+        assert_eq!(outcome(&vrrp, &[SQL]), "will");
     }
 
     #[test]

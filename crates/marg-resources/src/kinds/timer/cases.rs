@@ -11,16 +11,17 @@ fn answer(files: &str, timer: &str, service: &str) -> Vec<String> {
     for suffix in ["service", "timer"] {
         let path = format!("/etc/systemd/system/flow.{suffix}");
         lines.push(format!("s 644 root root regular file|{path}"));
-        lines.push(format!("{files} {path}"));
+        lines.push(format!("{path}: {files}"));
     }
     let block = |words: &str| {
         let words: Vec<&str> = words.split(' ').collect();
         format!(
-            "unit ActiveState={}\nunit UnitFileState={}\nunit NeedDaemonReload={}",
+            "LoadState=loaded\nActiveState={}\nUnitFileState={}\nNeedDaemonReload={}",
             words[0], words[1], words[2]
         )
     };
-    let units = format!("{}\nunit \n{}", block(timer), block(service));
+    let names = "unit flow.timer\nunit flow.service";
+    let units = format!("{names}\n{}\n\n{}", block(timer), block(service));
     lines.extend(units.lines().map(str::to_owned));
     lines
 }
@@ -38,36 +39,36 @@ fn cases() {
     let flow = Timer::new("flow");
     let (up, idle) = ("active enabled no", "inactive static no");
     for (files, timer, service, expected) in [
-        ("ok", up, idle, None),
-        ("ok", up, "activating static no", None),
+        ("OK", up, idle, None),
+        ("OK", up, "activating static no", None),
         (
-            "ok",
+            "OK",
             up,
             "inactive static yes",
             Some("read its units again"),
         ),
-        ("ok", "inactive enabled no", idle, Some("start")),
-        ("ok", "active disabled no", idle, Some("enable")),
-        ("differs", up, idle, Some("content")),
+        ("OK", "inactive enabled no", idle, Some("start")),
+        ("OK", "active disabled no", idle, Some("enable")),
+        ("FAILED", up, idle, Some("content")),
     ] {
         let lines = answer(files, timer, service);
         assert_eq!(summary(&flow, &lines).as_deref(), expected, "{lines:?}");
     }
     let absent = Timer::absent("flow");
     assert_eq!(summary(&absent, &[]), None);
-    let there: Vec<String> = answer("differs", up, idle).into_iter().take(4).collect();
+    let there: Vec<String> = answer("FAILED", up, idle).into_iter().take(4).collect();
     assert_eq!(summary(&absent, &there).as_deref(), Some("remove"));
 }
 
 #[test]
 fn junk_is_an_error() {
     let flow = Timer::new("flow");
-    let good = answer("ok", "active enabled no", "inactive static no");
-    let short = good[..7].to_vec();
-    for line in ["junk", "unit Other=1", "own 0 x y"] {
+    let good = answer("OK", "active enabled no", "inactive static no");
+    let short = good[..11].to_vec();
+    for line in ["junk", "Other=1", "unit other", "own 0 x y"] {
         let lines = [good.clone(), vec![line.to_owned()]].concat();
         let refused = Timer::read(&[&flow], &lines).is_err();
-        assert!(refused || line.starts_with("own"), "{line}");
+        assert!(refused, "{line}");
     }
     assert!(Timer::read(&[&flow], &short).is_err());
 }

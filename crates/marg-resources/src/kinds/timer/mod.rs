@@ -4,13 +4,13 @@
 mod cases;
 mod units;
 
-use super::backed;
+use super::{backed, systemd};
 use crate::answer::Misread;
 use crate::change::{Action, Change, Verdict, Work};
 use crate::kind::{Before, Kind};
 use crate::kinds::File;
 use crate::kinds::file::FileSeen;
-use crate::quote::{quote, quote_all};
+use crate::quote::quote;
 
 /// A pair of units, `NAME.service` and `NAME.timer`, in `/etc/systemd/system`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,49 +145,41 @@ impl Kind for Timer {
         ]
     }
 
-    fn probe(all: &[&Self]) -> String {
-        let units: Vec<String> = all
-            .iter()
-            .filter(|timer| timer.present)
-            .flat_map(|timer| [timer.unit("timer"), timer.unit("service")])
-            .collect();
-        if units.is_empty() {
-            return ":".to_owned();
+    fn units(&self) -> Vec<String> {
+        match self.present {
+            true => vec![self.unit("timer"), self.unit("service")],
+            false => Vec::new(),
         }
-        // One block per unit, in order, also for units that do not exist.
-        format!(
-            "marg_units=$(systemctl show -p ActiveState -p UnitFileState -p NeedDaemonReload \
-             -- {}) && printf '%s\\n' \"$marg_units\" | while IFS= read -r line; do \
-             echo \"unit $line\"; done",
-            quote_all(&units)
-        )
+    }
+
+    fn probe(_all: &[&Self]) -> String {
+        ":".to_owned()
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<TimerSeen>, Misread> {
-        let (units, files): (Vec<&String>, Vec<&String>) =
-            lines.iter().partition(|line| line.starts_with("unit "));
-        let files: Vec<String> = files.into_iter().cloned().collect();
-        let mut blocks = blocks(&units)?.into_iter();
-        let mut block = || {
-            blocks
-                .next()
-                .ok_or_else(|| Self::misread("a unit is missing"))
+        let (units, files) = systemd::take(lines).map_err(Self::misread)?;
+        let unit = |name: String| {
+            let missing = || Self::misread(format!("no answer about {name}"));
+            units.get(&name).ok_or_else(missing)
         };
         let mut seen = Vec::new();
-        for (timer, (files, _)) in all.iter().zip(backed::read(all, &files)?) {
-            let (mut unit, mut service) = (Block::default(), Block::default());
-            if timer.present {
-                (unit, service) = (block()?, block()?);
+        for (timer, (files, own)) in all.iter().zip(backed::read(all, &files)?) {
+            if !own.is_empty() {
+                return Err(Self::misread(own.join(" | ")));
             }
-            seen.push(TimerSeen {
+            let mut answer = TimerSeen {
                 files,
-                active: unit.active,
-                enabled: unit.enabled,
-                stale: unit.stale || service.stale,
-            });
-        }
-        if blocks.next().is_some() {
-            return Err(Self::misread("a unit too many"));
+                active: false,
+                enabled: false,
+                stale: false,
+            };
+            if timer.present {
+                let (clock, service) = (unit(timer.unit("timer"))?, unit(timer.unit("service"))?);
+                answer.active = clock.active == "active";
+                answer.enabled = clock.file == "enabled";
+                answer.stale = clock.stale || service.stale;
+            }
+            seen.push(answer);
         }
         Ok(seen)
     }
@@ -231,36 +223,4 @@ impl Kind for Timer {
             work: Work::Script(script),
         })
     }
-}
-
-#[derive(Default)]
-struct Block {
-    active: bool,
-    enabled: bool,
-    stale: bool,
-}
-
-fn blocks(lines: &[&String]) -> Result<Vec<Block>, Misread> {
-    let mut blocks = Vec::new();
-    let mut begins = true;
-    for line in lines {
-        let text = &line["unit ".len()..];
-        if text.is_empty() {
-            begins = true;
-            continue;
-        }
-        if std::mem::take(&mut begins) {
-            blocks.push(Block::default());
-        }
-        let misread = || Timer::misread(*line);
-        let (key, value) = text.split_once('=').ok_or_else(misread)?;
-        let block = blocks.last_mut().ok_or_else(misread)?;
-        match key {
-            "ActiveState" => block.active = value == "active",
-            "UnitFileState" => block.enabled = value == "enabled",
-            "NeedDaemonReload" => block.stale = value == "yes",
-            _ => return Err(misread()),
-        }
-    }
-    Ok(blocks)
 }
