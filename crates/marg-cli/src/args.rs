@@ -105,7 +105,8 @@ pub enum ColorArg {
 /// The phase, for verbs that need to know which hosts there are.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct PhaseArg {
-    /// Phase: 1 to 4, or one of your own [default: the inventory's `phase`]
+    /// Phase: 1 to 4, or one of your own [default: the phase that it stands in, or else the
+    /// inventory's `phase`]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
     pub phase: Option<u8>,
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use marg::{Blueprint, Endpoint, Engine, Project};
+use marg::{Blueprint, Endpoint, Engine, Event, Project};
 
 use crate::args::{Global, PhaseArg};
 use crate::failure::Failure;
@@ -36,6 +36,30 @@ impl Context {
         Context { global, output }
     }
 
+    /// The phase that is meant when none is named: the one in which the environment stands. The
+    /// inventory's own is for an environment that does not stand yet.
+    async fn living_phase(
+        &self,
+        project: &Project,
+        engine: &Engine,
+    ) -> Result<Option<u8>, Failure> {
+        let environment = &project.inventory().environment;
+        let living = engine.living_phase(&environment.name).await?;
+        if let (Some(living), Some(written)) = (living, environment.phase)
+            && living != written
+        {
+            self.output.sink().emit(Event::Note {
+                host: None,
+                message: format!(
+                    "{} stands in phase {living}, which is meant; `phase = {written}` in the \
+                     inventory is not. To move, name the phase: --phase {written}",
+                    environment.name
+                ),
+            });
+        }
+        Ok(living)
+    }
+
     /// The project: the named inventory, or the one that is found from the working folder.
     pub fn project(&self) -> Result<Project, Failure> {
         let folder = env::current_dir();
@@ -55,10 +79,18 @@ impl Context {
     /// the lab boots or the cloud is asked.
     pub async fn session(&self, phase: PhaseArg, shape: Shape) -> Result<Session, Failure> {
         let project = self.project()?;
-        let blueprint = project.blueprint(phase.phase)?;
+        let written = project.inventory().environment.phase;
+        if phase.phase.or(written).is_some() {
+            project.blueprint(phase.phase)?;
+        }
         self.output.listen(shape, false)?;
         let endpoint = self.endpoint().await?;
         let engine = project.engine(&endpoint, self.output.sink())?;
+        let phase = match phase.phase {
+            Some(named) => Some(named),
+            None => self.living_phase(&project, &engine).await?,
+        };
+        let blueprint = project.blueprint(phase)?;
         Ok(Session {
             in_lab: endpoint.is_local(),
             project,

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::deploy::DeployError;
 use crate::host::HostError;
+use crate::resize::ResizeError;
 use crate::vault::VaultError;
 
 /// Kinds of errors; the program's exit codes are made from them.
@@ -46,6 +47,9 @@ pub enum EngineError {
     /// A deploy.
     #[error(transparent)]
     Deploy(#[from] DeployError),
+    /// A resize that is not begun.
+    #[error(transparent)]
+    Resize(#[from] ResizeError),
     /// Not enough room in the account.
     #[error(
         "the account may have {limit} droplets, has {present}, and this needs {wanted} more; ask \
@@ -192,6 +196,7 @@ impl EngineError {
                 ErrorKind::Unreachable
             }
             EngineError::Needed { .. } => ErrorKind::StepFailed,
+            EngineError::Resize(error) => error.kind(),
             EngineError::Host(error) => error.kind(),
             EngineError::Deploy(error) => error.kind(),
         }

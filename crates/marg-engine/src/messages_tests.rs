@@ -9,6 +9,7 @@ use marg_resources::{Misread, RoleError};
 use crate::deploy::{DeployError, SourceError};
 use crate::error::EngineError;
 use crate::host::HostError;
+use crate::resize::ResizeError;
 use crate::vault::VaultError;
 
 fn text(value: &str) -> String {
@@ -122,6 +123,31 @@ fn environments() -> Vec<EngineError> {
             host: text("lb1"),
             needed: text("http1"),
         },
+        ResizeError::NoSize {
+            size: "s-9vcpu-9gb".to_owned(),
+            region: "fra1".to_owned(),
+            known: "s-1vcpu-512mb-10gb, s-1vcpu-1gb".to_owned(),
+        }
+        .into(),
+        ResizeError::SmallerDisk {
+            host: "mysql1".to_owned(),
+            size: "s-1vcpu-1gb".to_owned(),
+            has: 50,
+            wants: 25,
+        }
+        .into(),
+        ResizeError::Leads {
+            host: "mysql1".to_owned(),
+            service: "mysql".to_owned(),
+            fellow: "mysql2".to_owned(),
+        }
+        .into(),
+        ResizeError::Undecided {
+            host: "mysql1".to_owned(),
+            service: "mysql".to_owned(),
+            reason: "mysql: mysql1 and mysql2 both take writes".to_owned(),
+        }
+        .into(),
         EngineError::MissingSecrets {
             names: text("mail_password"),
             path: text("secrets.toml"),

@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
-use marg_resources::{Answer, Context, HostAnswer};
+use marg_resources::{Answer, HostAnswer};
 
 pub use leaders::Led;
 use leaders::{Said, Service, lag};
@@ -192,14 +192,7 @@ impl Engine {
         let mut link = Link::open(self, blueprint, place, &Lock::None).await?;
         let script = question(&units) + &live::section(&blueprint.apps);
         let answer = link.probe(&script).await?;
-        let context = Context {
-            fleet: desired.fleet,
-            host,
-            machine,
-            distro,
-            secrets: desired.secrets,
-            roles: desired.roles,
-        };
+        let context = desired.context(host, machine, distro);
         let mut said = Said::new();
         for service in services {
             let question = (service.leadership().question)(&context);

@@ -9,6 +9,7 @@ mod lab;
 mod plan;
 mod releases;
 mod report;
+mod resize;
 mod scale;
 mod status;
 
@@ -23,6 +24,7 @@ pub use lab::{lab_api_faults, lab_document, lab_down, lab_fault, lab_status, lab
 pub use plan::{plan, plan_document};
 pub use releases::releases;
 pub use report::{deployed, hosts_failed, report};
+pub use resize::{resize_preview, resized};
 pub use scale::{Scaled, scale};
 pub use status::{hosts_lost, status};
 

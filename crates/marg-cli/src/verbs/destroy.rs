@@ -31,7 +31,12 @@ Examples:
 
 /// Shows, asks, destroys, reports.
 pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let session = context.session(args.phase, Shape::Events).await?;
+    // An environment on its way from one phase to another is destroyed all the same.
+    let written = context.project()?.inventory().environment.phase;
+    let phase = PhaseArg {
+        phase: args.phase.phase.or(written),
+    };
+    let session = context.session(phase, Shape::Events).await?;
     let name = &session.blueprint.environment.name;
     if let Some(confirmed) = &args.confirm
         && confirmed != name

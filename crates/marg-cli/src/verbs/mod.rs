@@ -10,6 +10,7 @@ mod destroy;
 mod plan;
 mod provision;
 mod releases;
+mod resize;
 mod rollback;
 mod run;
 mod scale;
@@ -43,6 +44,7 @@ registry! {
     Plan: plan,
     Provision: provision,
     Scale: scale,
+    Resize: resize,
     Deploy: deploy,
     Rollback: rollback,
     Releases: releases,

@@ -1,6 +1,6 @@
 //! `marg provision`
 
-use marg::{Action, CloudKind, Situation};
+use marg::{Action, Blueprint, CloudKind, Engine, Situation};
 
 use crate::args::PhaseArg;
 use crate::context::{Context, Session};
@@ -46,10 +46,17 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         confirm(&session, context).await?;
     }
     context.output.listen(Shape::Events, false)?;
-    let report = session
-        .engine
-        .provision(&session.blueprint, &args.destroy)
-        .await?;
+    make_true(&session.engine, &session.blueprint, &args.destroy, context).await
+}
+
+/// Provisions and reports; for other verbs, too, that change what there should be.
+pub async fn make_true(
+    engine: &Engine,
+    blueprint: &Blueprint,
+    destroy: &[String],
+    context: &Context,
+) -> Result<(), Failure> {
+    let report = engine.provision(blueprint, destroy).await?;
     context.output.result("report", &report)?;
     context.output.text(&render::report(&report))?;
     match report

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use marg::{Blueprint, Engine, Event, Situation};
+use marg::{Blueprint, Event, Situation};
 use serde::Serialize;
 
+use super::provision::make_true;
 use crate::args::PhaseArg;
 use crate::context::{Context, Session};
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::output::{Question, Shape};
 use crate::render;
 
@@ -158,7 +159,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             message: format!("{file} says {}", edited.change),
         });
     }
-    let made = make_true(&session.engine, &after, context).await;
+    let made = make_true(&session.engine, &after, &[], context).await;
     made.map_err(|failure| kept(failure, &edited.change))?;
     let done = Done {
         group: scaled.group,
@@ -167,22 +168,6 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         to: scaled.to,
     };
     context.output.result("scaled", &done)
-}
-
-/// Provisions and reports.
-pub(super) async fn make_true(
-    engine: &Engine,
-    blueprint: &Blueprint,
-    context: &Context,
-) -> Result<(), Failure> {
-    let report = engine.provision(blueprint, &[]).await?;
-    context.output.result("report", &report)?;
-    context.output.text(&render::report(&report))?;
-    let failed = report.hosts.iter().filter(|host| host.error.is_some());
-    match failed.count() {
-        0 => Ok(()),
-        failed => Err(Failure::new(Kind::Other, render::hosts_failed(failed))),
-    }
 }
 
 /// What would be done.
@@ -219,6 +204,7 @@ mod tests {
 
     use super::*;
     use crate::args::Cli;
+    use crate::failure::Kind;
     use crate::testing::plain;
     use crate::verbs::Verb;
 

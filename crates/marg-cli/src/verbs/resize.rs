@@ -1,0 +1,97 @@
+//! `marg resize`
+
+use marg::Event;
+
+use super::provision::make_true;
+use crate::args::PhaseArg;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{Question, Shape};
+use crate::render;
+
+/// Give a host a larger or smaller machine
+///
+/// Says what stops meanwhile and asks. Then the host is taken out of the traffic, shut down,
+/// resized and started; its settings that depend on memory follow, and the inventory says the
+/// new size. Addresses and data stay. Memory and processors can shrink again, a disk never:
+/// it grows only with --disk.
+///
+/// Of several hosts that replicate, the one that leads is not switched off: promote another
+/// first. Run the same command again after an interruption.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Args {
+    /// Host, for example mysql1
+    host: String,
+
+    /// Size slug, for example s-2vcpu-4gb
+    size: String,
+
+    /// Let the disk grow to the size's own, which can never be undone
+    #[arg(long)]
+    disk: bool,
+
+    /// Show what would stop and what it costs, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    phase: PhaseArg,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  marg resize mysql1 s-2vcpu-4gb
+  marg resize http2 s-1vcpu-2gb --yes
+  marg resize redis1 s-1vcpu-2gb --dry-run";
+
+/// Shows, asks, resizes, writes, provisions.
+pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let shape = match args.dry_run {
+        true => Shape::Document,
+        false => Shape::Events,
+    };
+    let session = context.session(args.phase, shape).await?;
+    let Args {
+        host, size, disk, ..
+    } = &args;
+    let engine = &session.engine;
+    let preview = engine
+        .resize_preview(&session.blueprint, host, size, *disk)
+        .await?;
+    // A file that cannot be written is told before anything stops.
+    let edited = session.project.with_size(host, size)?;
+    let shown = render::resize_preview(&preview);
+    if args.dry_run {
+        context.output.document(&preview)?;
+        return context.output.text(&shown);
+    }
+    context.output.aside(&shown);
+    if !session.in_lab && !context.global.yes {
+        let question = Question {
+            text: "Switch it off?",
+            wanted: "yes",
+            option: "--yes",
+        };
+        context.output.ask(&question).await?;
+    }
+    context.output.listen(Shape::Events, false)?;
+    let report = engine.resize(&session.blueprint, host, size, *disk).await?;
+    if session
+        .blueprint
+        .host(host)
+        .is_none_or(|own| own.size != *size)
+    {
+        edited.save()?;
+        let file = edited.project.path().display();
+        context.output.sink().emit(Event::Note {
+            host: None,
+            message: format!("{file} says {}", edited.change),
+        });
+    }
+    let phase = session.blueprint.phase.number;
+    let after = edited.project.blueprint(Some(phase))?;
+    make_true(engine, &after, &[], context).await?;
+    context.output.result("resized", &report)?;
+    context.output.text(&render::resized(&report))
+}

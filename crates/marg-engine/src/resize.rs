@@ -1,0 +1,416 @@
+//! Another size for a machine that exists: out of the traffic, off, resized, on, back again.
+
+use std::time::{Duration, Instant};
+
+use marg_cloud::{Droplet, DropletStatus, Owned, Size, Tag, resize_and_start, shut_down};
+use marg_model::{Blueprint, Event, Fleet, Host};
+use marg_resources::{Context, Shell, Step, Traffic};
+use marg_ssh::{Deadline, Patience, Session};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::apply::run_steps;
+use crate::cloud::situation::Situation;
+use crate::desired::{Desired, promised};
+use crate::engine::Engine;
+use crate::environment::Monthly;
+use crate::error::{EngineError, ErrorKind};
+use crate::host::link::{Link, Place};
+use crate::host::talk::Lock;
+
+/// How long a machine may take to boot.
+const BOOT: Duration = Duration::from_secs(600);
+/// How long a balancer may take to let go of a host.
+const TRAFFIC: Duration = Duration::from_secs(180);
+/// How many sizes a message lists.
+const LISTED: usize = 15;
+
+/// What a resize would do.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ResizePreview {
+    /// Host name.
+    pub host: String,
+    /// Size slug that its machine has.
+    pub from: String,
+    /// Size slug that it would have.
+    pub to: String,
+    /// Disk in GiB, now and then.
+    pub disk_gib: (u64, u64),
+    /// Cost of the environment's droplets per month.
+    pub monthly: Monthly,
+    /// Hosts of the same group that go on meanwhile.
+    pub others: Vec<String>,
+    /// Names that lead to its group, for example `mysql.shop.internal`.
+    pub names: Vec<String>,
+    /// Whether visitors arrive at it.
+    pub is_entry: bool,
+}
+
+/// What a resize did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ResizeReport {
+    /// Host name.
+    pub host: String,
+    /// Size slug before.
+    pub from: String,
+    /// Size slug now.
+    pub to: String,
+    /// Milliseconds from the shutdown until it could be logged in to again; zero when its size
+    /// was right already and it ran.
+    pub off_millis: u64,
+}
+
+/// Why a machine is not resized.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ResizeError {
+    /// No such size, or not in this region.
+    #[error("there is no size {size} in {region}; there are: {known}")]
+    NoSize {
+        /// What was asked for.
+        size: String,
+        /// The region.
+        region: String,
+        /// Sizes near it in price.
+        known: String,
+    },
+    /// A disk never shrinks.
+    #[error(
+        "{host} has a disk of {has} GiB and {size} one of {wants} GiB: a disk never shrinks; take a \
+         size with at least {has} GiB"
+    )]
+    SmallerDisk {
+        /// Host name.
+        host: String,
+        /// What was asked for.
+        size: String,
+        /// Disk that it has, in GiB.
+        has: u64,
+        /// Disk of the size, in GiB.
+        wants: u64,
+    },
+    /// The others follow it.
+    #[error(
+        "{host} leads {service}, and its fellows follow it: promote another first with `marg \
+         promote {fellow}`, then resize {host}"
+    )]
+    Leads {
+        /// Host name.
+        host: String,
+        /// `mysql`, `redis`.
+        service: String,
+        /// A host that could lead.
+        fellow: String,
+    },
+    /// Nobody knows whether the others follow it.
+    #[error("it is not known who leads {service}, so {host} is not switched off: {reason}")]
+    Undecided {
+        /// Host name.
+        host: String,
+        /// `mysql`, `redis`.
+        service: String,
+        /// Why it is not known.
+        reason: String,
+    },
+}
+
+impl ResizeError {
+    /// Which kind it is.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Config
+    }
+}
+
+impl Engine {
+    /// What [`Engine::resize`] would do, or why it would refuse. `disk` lets the disk grow.
+    ///
+    /// # Errors
+    /// The host has no machine, the size does not exist or is too small for the disk, or others
+    /// follow the host.
+    pub async fn resize_preview(
+        &self,
+        blueprint: &Blueprint,
+        host: &str,
+        size: &str,
+        disk: bool,
+    ) -> Result<ResizePreview, EngineError> {
+        let situation = self.situation(blueprint).await?;
+        let (own, droplet) = find(blueprint, &situation, host)?;
+        let target = self.size(blueprint, &situation, size)?;
+        let preview = preview(blueprint, &situation, (own, droplet), (target, disk))?;
+        if preview.from != preview.to || disk {
+            self.refuse_leader(blueprint, own).await?;
+        }
+        Ok(preview)
+    }
+
+    /// Gives a host's machine another size: takes it out of the traffic, shuts it down, resizes
+    /// it, starts it and lets it in again. What depends on its memory is provisioned by a
+    /// [`Engine::provision`] afterwards. A resize that was interrupted is completed.
+    ///
+    /// # Errors
+    /// As [`Engine::resize_preview`]; or something failed on the way: the machine is then on.
+    pub async fn resize(
+        &self,
+        blueprint: &Blueprint,
+        host: &str,
+        size: &str,
+        disk: bool,
+    ) -> Result<ResizeReport, EngineError> {
+        let preview = self.resize_preview(blueprint, host, size, disk).await?;
+        let situation = self.situation(blueprint).await?;
+        let (own, droplet) = find(blueprint, &situation, host)?;
+        let grows = preview.disk_gib.0 < preview.disk_gib.1;
+        let mut report = ResizeReport {
+            host: preview.host,
+            from: preview.from,
+            to: preview.to,
+            off_millis: 0,
+        };
+        if report.from == report.to && !grows && is_on(droplet) {
+            return Ok(report);
+        }
+        let owned = Owned::claim(droplet, &Tag::new(&blueprint.tag())?)?;
+        let fleet = situation.fleet(blueprint);
+        if is_on(droplet) {
+            self.take_hold(&fleet, own).await?;
+            self.traffic(&fleet, own, false).await?;
+        }
+        let began = Instant::now();
+        let say = |action: &str| {
+            self.emit(Event::Cloud {
+                subject: format!("droplet {}", droplet.name),
+                action: action.to_owned(),
+            });
+        };
+        say("shutting down");
+        shut_down(self.cloud(), &owned).await?;
+        say("off");
+        resize_and_start(self.cloud(), &owned, size, grows).await?;
+        say(&format!("{size}, starting"));
+        let target = self.target(&fleet, host)?;
+        let patience = Patience::default();
+        let deadline = Deadline::after(BOOT);
+        let session =
+            Session::connect_when_ready(&target, self.identity(), patience, deadline).await?;
+        session.close().await;
+        report.off_millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.traffic(&fleet, own, true).await?;
+        Ok(report)
+    }
+
+    fn size<'s>(
+        &self,
+        blueprint: &Blueprint,
+        situation: &'s Situation,
+        size: &str,
+    ) -> Result<&'s Size, ResizeError> {
+        let region = &blueprint.environment.region;
+        let mut offered: Vec<&Size> = situation
+            .found
+            .sizes
+            .iter()
+            .filter(|one| one.offered_in(region))
+            .collect();
+        if let Some(found) = offered.iter().find(|one| one.slug == size) {
+            return Ok(found);
+        }
+        offered.sort_by(|a, b| a.price_monthly.total_cmp(&b.price_monthly));
+        let known = offered.iter().take(LISTED).map(|one| one.slug.as_str());
+        Err(ResizeError::NoSize {
+            size: size.to_owned(),
+            region: region.clone(),
+            known: known.collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// A host that others follow is not switched off.
+    async fn refuse_leader(&self, blueprint: &Blueprint, host: &Host) -> Result<(), EngineError> {
+        let roles = self.roles().iter();
+        let mut replicated = roles.filter(|role| {
+            let role = (role.leadership().is_some(), role.schema().name);
+            role.0 && host.has_role(role.1) && blueprint.with_role(role.1).nth(1).is_some()
+        });
+        if replicated.next().is_none() {
+            return Ok(());
+        }
+        let status = self.status(blueprint).await?;
+        let of = |service: &str| {
+            let roles = self.roles().iter();
+            let mut led = roles.filter(|role| role.leadership().is_some_and(|l| l.of == service));
+            led.any(|role| host.has_role(role.schema().name))
+        };
+        for led in status.leaders.into_iter().filter(|led| of(&led.service)) {
+            let (service, host) = (led.service, host.clone());
+            if let Some(reason) = led.error {
+                let host = host.name;
+                return Err(ResizeError::Undecided {
+                    host,
+                    service,
+                    reason,
+                }
+                .into());
+            }
+            if led.leader.as_ref() != Some(&host.name) {
+                continue;
+            }
+            let mut fellows = blueprint.hosts.iter();
+            let fellow = fellows.find(|one| one.group == host.group && one.name != host.name);
+            let fellow = fellow.map_or_else(String::new, |one| one.name.clone());
+            let host = host.name;
+            return Err(ResizeError::Leads {
+                host,
+                service,
+                fellow,
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Nobody else may be at work on the host when it goes off.
+    async fn take_hold(&self, fleet: &Fleet, host: &Host) -> Result<(), EngineError> {
+        let link = self.link(fleet, &host.name, &self.lock()).await?;
+        link.session.close().await;
+        Ok(())
+    }
+
+    async fn link(&self, fleet: &Fleet, host: &str, lock: &Lock) -> Result<Link, EngineError> {
+        let address = fleet.machine(host).and_then(|one| one.public.known());
+        let address = address.ok_or_else(|| EngineError::NoMachine {
+            host: host.to_owned(),
+        })?;
+        let place = Place { host, address };
+        Ok(Link::open(self, &fleet.blueprint, place, lock).await?)
+    }
+
+    /// Tells every balancer to take the host out of the traffic, or to let it in again.
+    async fn traffic(&self, fleet: &Fleet, host: &Host, let_in: bool) -> Result<(), EngineError> {
+        let secrets = self.vault().secrets()?;
+        let desired = Desired {
+            fleet,
+            roles: self.roles(),
+            secrets: &secrets,
+        };
+        for (balancer, machine) in fleet.hosts().filter(|(one, _)| one.name != host.name) {
+            let mut traffic = self
+                .roles()
+                .iter()
+                .filter(|role| balancer.has_role(role.schema().name))
+                .filter_map(|role| role.traffic());
+            let (Some(traffic), true) = (traffic.next(), serves(host)) else {
+                continue;
+            };
+            let context = desired.context(balancer, machine, promised(balancer)?);
+            let mut link = self.link(fleet, &balancer.name, &Lock::None).await?;
+            let told =
+                run_steps(self, &mut link, vec![step(&context, traffic, host, let_in)]).await;
+            link.session.close().await;
+            told?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether it has power: one that a broken run left off is not asked for anything.
+fn is_on(droplet: &Droplet) -> bool {
+    droplet.status != DropletStatus::Off
+}
+
+/// Whether balancers lead visitors to it.
+fn serves(host: &Host) -> bool {
+    host.has_role("app") && host.has_role("nginx")
+}
+
+/// A host that is busy at the end of the wait, or the last one that serves, is announced to be
+/// off: that is no reason to stop. Nor is one that is not well at once after its boot.
+fn step(context: &Context, traffic: Traffic, host: &Host, let_in: bool) -> Step {
+    let (name, script) = match let_in {
+        true => (
+            format!("let {} in", host.name),
+            (traffic.ready)(context, host, None),
+        ),
+        false => (
+            format!("take {} out", host.name),
+            (traffic.drain)(context, host, None),
+        ),
+    };
+    let fine = [Traffic::LEFT_IN, Traffic::BUSY, Traffic::NOT_UP];
+    let fine: Vec<String> = fine.map(|status| status.to_string()).into();
+    let body = Shell::new("status=0; (\n").then(script).text(format!(
+        "\n) || status=$?; case $status in 0|{}) ;; *) exit $status ;; esac",
+        fine.join("|")
+    ));
+    Step {
+        name,
+        body,
+        deadline: TRAFFIC,
+        guarded: false,
+    }
+}
+
+fn find<'a>(
+    blueprint: &'a Blueprint,
+    situation: &'a Situation,
+    host: &str,
+) -> Result<(&'a Host, &'a Droplet), EngineError> {
+    let own = blueprint.host(host).ok_or_else(|| {
+        let known: Vec<&str> = blueprint
+            .hosts
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        EngineError::NoSuch {
+            what: "host",
+            name: host.to_owned(),
+            known: known.join(", "),
+        }
+    })?;
+    let droplet = situation.by_host.get(host);
+    let droplet = droplet.ok_or_else(|| EngineError::NoMachine {
+        host: host.to_owned(),
+    })?;
+    Ok((own, droplet))
+}
+
+fn preview(
+    blueprint: &Blueprint,
+    situation: &Situation,
+    (host, droplet): (&Host, &Droplet),
+    (target, disk): (&Size, bool),
+) -> Result<ResizePreview, ResizeError> {
+    if target.disk < droplet.disk {
+        return Err(ResizeError::SmallerDisk {
+            host: host.name.clone(),
+            size: target.slug.clone(),
+            has: droplet.disk,
+            wants: target.disk,
+        });
+    }
+    let sizes = &situation.found.sizes;
+    let price = |slug: &str| {
+        let size = sizes.iter().find(|size| size.slug == slug);
+        size.map_or(0.0, |size| size.price_monthly)
+    };
+    let before = situation.monthly.before;
+    let others = blueprint.hosts.iter();
+    let others = others.filter(|one| one.group == host.group && one.name != host.name);
+    let group = blueprint.phase.groups.iter();
+    let group = group.filter(|group| group.name == host.group);
+    let domain = &blueprint.environment.internal_domain;
+    Ok(ResizePreview {
+        host: host.name.clone(),
+        from: droplet.size_slug.clone(),
+        to: target.slug.clone(),
+        disk_gib: (droplet.disk, if disk { target.disk } else { droplet.disk }),
+        monthly: Monthly {
+            before,
+            after: before - price(&droplet.size_slug) + target.price_monthly,
+        },
+        others: others.map(|one| one.name.clone()).collect(),
+        names: group
+            .flat_map(|group| &group.names)
+            .map(|name| format!("{name}.{domain}"))
+            .collect(),
+        is_entry: situation.fleet(blueprint).entry_at.as_deref() == Some(host.name.as_str()),
+    })
+}
