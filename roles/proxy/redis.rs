@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Server, servers};
 use crate::redis::{CACHE_PORT, PASSWORD_SECRET, PORT};
+use crate::redis_sentinel;
 use crate::render::{Template, template};
 
 const SECTIONS: Template = template!("proxy", "templates/redis.cfg");
@@ -16,6 +17,7 @@ pub fn sections(context: &Context) -> Result<String, RoleError> {
     struct Values {
         port: u16,
         cache_port: u16,
+        waits_for: &'static str,
         servers: Vec<Server>,
     }
     let servers = servers(context, "redis");
@@ -25,6 +27,12 @@ pub fn sections(context: &Context) -> Result<String, RoleError> {
     SECTIONS.render(Values {
         port: PORT,
         cache_port: CACHE_PORT,
+        // Only where masters insist on being followed.
+        waits_for: if redis_sentinel::insists(context.blueprint()) {
+            "redis-followed"
+        } else {
+            "redis"
+        },
         servers,
     })
 }

@@ -36,6 +36,8 @@ const OWN_FILE: &str = "/var/lib/redis/sentinel.conf";
 const REPLICATION_FILE: &str = "/etc/redis/marg-replication.conf";
 const SERVICE: &str = "redis-sentinel";
 
+/// With fewer hosts the loss of the only replica would stop the master.
+const ENOUGH: usize = 3;
 const DOWN_AFTER_SECONDS: u64 = 5;
 /// Twice this is waited after an attempt that failed, for example because two Sentinels stood for
 /// election at once.
@@ -146,6 +148,11 @@ impl Role for RedisSentinel {
     }
 }
 
+/// Whether a master takes writes only while a replica follows it.
+pub fn insists(blueprint: &Blueprint) -> bool {
+    blueprint.with_role("redis-sentinel").count() >= ENOUGH
+}
+
 /// The hosts that share one master, seen from one of them.
 struct Fellows {
     leads: bool,
@@ -175,9 +182,8 @@ impl Fellows {
         }
     }
 
-    /// With two hosts the loss of the replica would stop the master.
     fn replicas_to_write(&self) -> u64 {
-        u64::from(self.count >= 3)
+        u64::from(self.count >= ENOUGH)
     }
 
     fn quorum(&self) -> usize {

@@ -31,11 +31,15 @@ pub fn take_part(fleet: &Fellows, lag_seconds: u64) -> Command {
     } else {
         "*role:master*connected_slaves:[1-9]*"
     };
+    // A replica whose master has just started again has its copy back in a moment.
     let done = format!(
-        "{}case $(printf '%s\\n' 'INFO replication' 'CONFIG GET min-replicas-to-write' | main) in\n\
-         {master}'min-replicas-to-write {replicas} '*) ;;\n\
-         *role:slave*master_link_status:up*'min-replicas-to-write {replicas} '*) ;;\n\
-         *) exit 1 ;;\nesac",
+        "{}tries=0\nwhile :; do\n\
+         case $(printf '%s\\n' 'INFO replication' 'CONFIG GET min-replicas-to-write' | main) in\n\
+         {master}'min-replicas-to-write {replicas} '*) exit 0 ;;\n\
+         *role:slave*master_link_status:up*'min-replicas-to-write {replicas} '*) exit 0 ;;\n\
+         *role:slave*'min-replicas-to-write {replicas} '*) ;;\n\
+         *) exit 1 ;;\nesac\n\
+         tries=$((tries + 1)); [ $tries -lt 15 ] || exit 1\nsleep 0.2\ndone",
         ask::functions()
     );
     let name = if fleet.leads {
@@ -43,7 +47,9 @@ pub fn take_part(fleet: &Fellows, lag_seconds: u64) -> Command {
     } else {
         "redis follows whoever leads".to_owned()
     };
-    Command::new(name, format!("{}{join}{insist}", ask::functions())).unless(done)
+    Command::new(name, format!("{}{join}{insist}", ask::functions()))
+        .unless(done)
+        .watch([format!("service {}", redis::MAIN_UNIT)])
 }
 
 /// Repeats a condition until it holds, or ends with what could not be had.

@@ -30,7 +30,8 @@ pub const PASSWORD_SECRET: &str = "redis_password";
 /// Where hosts of this role keep the password, as a line of Redis's configuration.
 pub const PASSWORD_FILE: &str = "/etc/redis/password.conf";
 
-const MAIN_UNIT: &str = "redis-server";
+/// Unit of the instance that holds sessions and queues.
+pub const MAIN_UNIT: &str = "redis-server";
 const CACHE_UNIT: &str = "redis-server@cache";
 
 /// The role.
