@@ -17,6 +17,7 @@ mod visitors;
 pub mod app;
 pub mod base;
 pub mod haproxy;
+pub mod keepalived;
 pub mod mysql;
 #[path = "mysql-replication/mod.rs"]
 pub mod mysql_replication;
@@ -41,6 +42,7 @@ pub const ROLES: &[&dyn Role] = &[
     &base::Base,
     &ufw::Ufw,
     &haproxy::Haproxy,
+    &keepalived::Keepalived,
     &nginx::Nginx,
     &php_fpm::PhpFpm,
     &redis::Redis,

@@ -15,6 +15,7 @@ const CASES: &[(&str, usize, &str, &str)] = &[
     ("ufw", 2, "redis1", "debian-13"),
     ("haproxy", 3, "lb1", "debian-13"),
     ("haproxy", 4, "lb2", "ubuntu-24.04"),
+    ("keepalived", 4, "lb2", "debian-13"),
     ("nginx", 2, "http1", "debian-13"),
     ("nginx", 2, "http1", "ubuntu-24.04"),
     ("nginx", 3, "http1", "debian-13"),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use marg_model::RoleSchema;
 use marg_resources::kinds::{Package, UfwPolicy, UfwRule};
-use marg_resources::{Check, Context, Peer, Resource, Role, RoleError};
+use marg_resources::{Check, Context, OtherOpening, Peer, Resource, Role, RoleError};
 
 use crate::network;
 
@@ -24,7 +24,8 @@ impl Role for Ufw {
     }
 
     fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError> {
-        let rules: Vec<UfwRule> = allowed(context).into_iter().map(rule).collect();
+        let tcp = allowed(context).into_iter().map(rule);
+        let rules: Vec<UfwRule> = tcp.chain(others(context)).collect();
         let mut resources = vec![Package::new("ufw").into()];
         resources.extend(rules.iter().cloned().map(Resource::from));
         // Last: port 22 is open before everything else closes.
@@ -49,6 +50,25 @@ fn rule((port, from): Allowed) -> UfwRule {
         Some(from) => UfwRule::allow(port).from(from),
         None => UfwRule::allow(port).from_any(),
     }
+}
+
+/// What the roles of this host open beside TCP ports.
+fn others(context: &Context) -> Vec<UfwRule> {
+    let own = context.roles.iter();
+    let own = own.filter(|role| context.host.has_role(role.schema().name));
+    let openings = own.flat_map(|role| role.other_openings(context.blueprint()));
+    let rules = openings.map(|opening| match opening {
+        OtherOpening::Vrrp { from } => vec![UfwRule::allow_vrrp().from(from)],
+        OtherOpening::Udp { port, from } => {
+            let peers = peers(context, &from).into_iter();
+            let rule = |peer| match peer {
+                Some(peer) => UfwRule::allow_udp(port).from(peer),
+                None => UfwRule::allow_udp(port).from_any(),
+            };
+            peers.map(rule).collect()
+        }
+    });
+    rules.flatten().collect()
 }
 
 /// What the roles of this host open, with addresses for names.

@@ -21,6 +21,8 @@ pub struct Options {
     pub who: String,
     /// Folder of the inventory: relative repositories start there.
     pub inventory_dir: PathBuf,
+    /// Address of the cloud's API as hosts reach it; DigitalOcean's own when there is none.
+    pub api_url: Option<String>,
     /// All phases that there are, for hosts that come from another one.
     pub phases: Vec<Phase>,
 }
@@ -63,12 +65,14 @@ impl Engine {
     pub async fn situation(&self, blueprint: &Blueprint) -> Result<Situation, EngineError> {
         let public_key = self.identity.public_openssh();
         let found = Found::look(self.cloud(), blueprint, &public_key).await?;
-        Ok(Situation::compare(
+        let mut situation = Situation::compare(
             blueprint,
             (&self.options.phases, self.roles),
             found,
             self.vault.entry_hint(),
-        ))
+        );
+        situation.api_url = self.options.api_url.clone();
+        Ok(situation)
     }
 
     /// The phase in which the environment stands, as its droplets say; `None` when there are
@@ -97,12 +101,9 @@ impl Engine {
     pub(crate) async fn machines(&self, blueprint: &Blueprint) -> Result<Situation, EngineError> {
         let found = Found::machines(self.cloud(), blueprint).await?;
         let hint = self.vault.entry_hint();
-        Ok(Situation::bind(
-            blueprint,
-            &self.options.phases,
-            found,
-            hint,
-        ))
+        let mut situation = Situation::bind(blueprint, &self.options.phases, found, hint);
+        situation.api_url = self.options.api_url.clone();
+        Ok(situation)
     }
 
     /// The environment's secrets, made where they are missing. `existing` tells whether machines
@@ -138,12 +139,16 @@ impl Engine {
             .map(|app| &app.env)
             .chain(hosts)
             .flatten();
-        let missing: BTreeSet<&str> = variables
-            .filter_map(|(_, value)| match value {
-                EnvValue::Secret(name) if present.get(name).is_none() => Some(name.as_str()),
-                _ => None,
-            })
-            .filter(|name| !self.makes(blueprint, name))
+        let named = variables.filter_map(|(_, value)| match value {
+            EnvValue::Secret(name) => Some(name.clone()),
+            _ => None,
+        });
+        let named = named.filter(|name| !self.makes(blueprint, name));
+        let specs = self.roles.iter().flat_map(|role| role.secrets(blueprint));
+        let given = specs.filter(|spec| spec.kind == SecretKind::Given);
+        let missing: BTreeSet<String> = named
+            .chain(given.map(|spec| spec.name))
+            .filter(|name| present.get(name).is_none())
             .collect();
         if missing.is_empty() {
             return Ok(());

@@ -63,6 +63,8 @@ pub enum VaultError {
 #[derive(Clone, Debug)]
 pub struct Vault {
     folder: PathBuf,
+    /// Secrets that the surroundings give, for those that are neither stored nor in a variable.
+    given: Secrets,
 }
 
 impl Vault {
@@ -74,11 +76,21 @@ impl Vault {
             .mode(0o700)
             .create(&folder)
             .map_err(|source| io("create", &folder, source))?;
-        let vault = Vault { folder };
+        let vault = Vault {
+            folder,
+            given: Secrets::default(),
+        };
         if !vault.path(".gitignore").exists() {
             vault.write(".gitignore", "*\n")?;
         }
         Ok(vault)
+    }
+
+    /// A secret that counts while neither the folder nor a variable has one of that name.
+    #[must_use]
+    pub fn giving(mut self, name: &str, value: Secret) -> Vault {
+        self.given.insert(name, value);
+        self
     }
 
     /// A file in the folder.
@@ -88,7 +100,7 @@ impl Vault {
 
     /// Secrets that are there, with `MARG_SECRET_<NAME>` variables winning.
     pub fn secrets(&self) -> Result<Secrets, VaultError> {
-        let mut secrets = Secrets::default();
+        let mut secrets = self.given.clone();
         for (name, value) in self.stored()? {
             secrets.insert(name, Secret::new(value));
         }

@@ -24,6 +24,8 @@ pub struct Fleet {
     /// Who leads now, by role: the primary of `mysql`, the master of `redis`. A role that
     /// nobody leads, or whose hosts were not asked, is not in it.
     pub leaders: BTreeMap<String, String>,
+    /// Address of the cloud's API as hosts reach it; DigitalOcean's own when there is none.
+    pub api_url: Option<String>,
 }
 
 /// A machine behind a host.
@@ -87,6 +89,7 @@ impl Fleet {
             entry_at: None,
             leaving: Vec::new(),
             leaders: BTreeMap::new(),
+            api_url: None,
         }
     }
 

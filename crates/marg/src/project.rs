@@ -111,9 +111,14 @@ impl Project {
         let token = endpoint.token().clone();
         let cloud = DigitalOcean::new(endpoint.url(), token, telling(&events))?;
         let vault = Vault::open(self.vault_folder(endpoint))?;
+        let vault = match endpoint.entry_token() {
+            Some(token) => vault.giving("entry_token", token.clone()),
+            None => vault,
+        };
         let options = Options {
             who: who(),
             inventory_dir: self.folder.clone(),
+            api_url: Some(endpoint.hosts_url().to_owned()),
             phases: self.phases.clone(),
         };
         Ok(Engine::new(Arc::new(cloud), ROLES, vault, events, options)?)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use marg_cloud::{FirewallSpec, Peers, Rule};
 use marg_model::Blueprint;
-use marg_resources::{Opening, Peer, Role};
+use marg_resources::{Opening, OtherOpening, Peer, Role};
 
 /// Everybody.
 const ANYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
@@ -37,15 +37,15 @@ pub fn firewall_name(blueprint: &Blueprint, group: &str) -> String {
 
 fn firewall(blueprint: &Blueprint, roles: &[&dyn Role], group: &str) -> FirewallSpec {
     let openings = openings(blueprint, roles, group);
-    let ports: BTreeSet<u16> = openings.iter().map(|opening| opening.port).collect();
-    let inbound = ports.into_iter().filter_map(|port| {
+    let ports: BTreeSet<(&str, u16)> = openings.iter().map(|(what, _)| *what).collect();
+    let inbound = ports.into_iter().filter_map(|(protocol, port)| {
         let mut peers = Peers::default();
-        for opening in openings.iter().filter(|opening| opening.port == port) {
-            add_peer(&mut peers, blueprint, &opening.from);
+        for (_, from) in openings.iter().filter(|(what, _)| *what == (protocol, port)) {
+            add_peer(&mut peers, blueprint, from);
         }
         let empty = peers.addresses.is_empty() && peers.tags.is_empty();
         (!empty).then(|| Rule {
-            protocol: "tcp".to_owned(),
+            protocol: protocol.to_owned(),
             ports: port.to_string(),
             peers,
         })
@@ -62,14 +62,29 @@ fn firewall(blueprint: &Blueprint, roles: &[&dyn Role], group: &str) -> Firewall
     }
 }
 
-fn openings(blueprint: &Blueprint, roles: &[&dyn Role], group: &str) -> BTreeSet<Opening> {
+/// What a group's hosts open: protocol and port, and to whom.
+fn openings(
+    blueprint: &Blueprint,
+    roles: &[&dyn Role],
+    group: &str,
+) -> BTreeSet<((&'static str, u16), Peer)> {
     let Some(host) = blueprint.hosts.iter().find(|host| host.group == group) else {
         return BTreeSet::new();
     };
     let own = roles
         .iter()
         .filter(|role| host.has_role(role.schema().name));
-    own.flat_map(|role| role.openings(blueprint)).collect()
+    own.flat_map(|role| {
+        let tcp = role.openings(blueprint).into_iter();
+        let tcp = tcp.map(|Opening { port, from }| (("tcp", port), from));
+        let other = role.other_openings(blueprint).into_iter();
+        tcp.chain(other.filter_map(|opening| match opening {
+            OtherOpening::Udp { port, from } => Some((("udp", port), from)),
+            OtherOpening::Vrrp { .. } => None,
+        }))
+        .collect::<Vec<_>>()
+    })
+    .collect()
 }
 
 fn add_peer(peers: &mut Peers, blueprint: &Blueprint, peer: &Peer) {

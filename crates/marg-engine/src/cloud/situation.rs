@@ -96,6 +96,8 @@ pub struct Situation {
     pub entry: Option<ReservedIp>,
     /// Hosts that the blueprint no longer has.
     pub leaving: Vec<Leaving>,
+    /// Address of the cloud's API as hosts reach it.
+    pub api_url: Option<String>,
 }
 
 impl Situation {
@@ -129,6 +131,7 @@ impl Situation {
             notes: Vec::new(),
             entry,
             leaving: Vec::new(),
+            api_url: None,
         };
         for droplet in situation.found.droplets.clone() {
             situation.place(blueprint, phases, droplet);
@@ -229,6 +232,7 @@ impl Situation {
             entry,
             entry_at: self.entry_at().map(str::to_owned),
             leaving: self.leaving.iter().map(|one| one.host.clone()).collect(),
+            api_url: self.api_url.clone(),
             ..Fleet::pending(blueprint)
         }
     }
