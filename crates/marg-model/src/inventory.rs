@@ -96,6 +96,12 @@ pub struct App {
     pub tls: Option<Tls>,
     /// Releases that are kept, the live one included.
     pub keep_releases: u16,
+    /// What happens to the hosts that have a release already when it fails on a later one.
+    pub on_failure: OnFailure,
+    /// Commands that run once, in the new release, before it migrates the database.
+    pub before: Vec<String>,
+    /// Commands that run once, when the new release is live everywhere.
+    pub after: Vec<String>,
     /// Variables of this application alone.
     pub env: Env,
 }
@@ -110,6 +116,16 @@ impl App {
     pub fn root(&self) -> String {
         format!("/var/www/{}", self.name)
     }
+}
+
+/// What happens to the hosts that have a release already when it fails on a later one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They keep it; the operator decides whether to go on or back.
+    #[default]
+    Stop,
+    /// They go back to what they had.
+    Rollback,
 }
 
 /// Certificate and key files on the host.

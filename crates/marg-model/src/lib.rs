@@ -27,7 +27,7 @@ pub use event::{Event, EventSink, StepStatus};
 pub use fleet::{Address, Fleet, Machine};
 pub use inventory::{
     App, Database, DatabaseUser, Env, EnvValue, Environment, GroupInPhase, GroupOverride,
-    HostOverride, Inventory, PhaseOverride, Settings, Tls,
+    HostOverride, Inventory, OnFailure, PhaseOverride, Settings, Tls,
 };
 pub use phase::{Capacity, Group, Limit, Phase};
 pub use resolve::{ResolveError, ResolveErrors};

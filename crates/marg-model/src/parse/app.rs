@@ -4,7 +4,7 @@ use super::node::Node;
 use super::overrides::env;
 use super::reader::Table;
 use super::{refuse_repeated, rules};
-use crate::inventory::{App, Tls};
+use crate::inventory::{App, OnFailure, Tls};
 
 /// The applications in the order of the file, each with the place to point at.
 pub(crate) fn apps<'a>(table: &Table<'a>) -> Vec<(App, Node<'a>)> {
@@ -26,6 +26,12 @@ fn app(name: &str, table: &Table<'_>) -> App {
             .and_then(|number| u16::try_from(number).ok())
             .unwrap_or(default)
     };
+    let commands = |key| {
+        let given = table.optional(key);
+        given
+            .map(|node| node.texts(rules::filled))
+            .unwrap_or_default()
+    };
     let mut app = App {
         name: name.to_owned(),
         repository: table
@@ -44,16 +50,16 @@ fn app(name: &str, table: &Table<'_>) -> App {
             .and_then(|node| node.boolean())
             .unwrap_or(true),
         health: text("health", rules::url_path).unwrap_or_else(|| "/readyz".to_owned()),
-        build: table
-            .optional("build")
-            .map(|node| node.texts(rules::filled))
-            .unwrap_or_default(),
+        build: commands("build"),
         upload_limit: text("upload_limit", rules::upload_limit).unwrap_or_else(|| "20M".to_owned()),
         tls: table
             .optional("tls")
             .and_then(|node| node.table(tls))
             .flatten(),
         keep_releases: number("keep_releases", 2..=50, 5),
+        on_failure: on_failure(table),
+        before: commands("before"),
+        after: commands("after"),
         env: env(table, "env"),
     };
     app.queue = text("queue", rules::queue).unwrap_or_else(|| app.slug());
@@ -62,6 +68,16 @@ fn app(name: &str, table: &Table<'_>) -> App {
     app.database_user =
         text("database_user", rules::database_user).unwrap_or_else(|| app.database.clone());
     app
+}
+
+fn on_failure(table: &Table<'_>) -> OnFailure {
+    let given = table
+        .optional("on_failure")
+        .and_then(|node| node.text(rules::on_failure));
+    match given.as_deref() {
+        Some("rollback") => OnFailure::Rollback,
+        _ => OnFailure::Stop,
+    }
 }
 
 fn hostnames(table: &Table<'_>) -> Vec<String> {

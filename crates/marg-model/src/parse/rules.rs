@@ -15,6 +15,15 @@ pub(crate) fn filled(text: &str) -> Checked {
     )
 }
 
+/// What becomes of a release that fails on a later host.
+pub(crate) fn on_failure(text: &str) -> Checked {
+    require(
+        ["stop", "rollback"].contains(&text),
+        format!("`{text}` is nothing that can happen on a failure"),
+        "write \"stop\" (hosts that have the release keep it) or \"rollback\"",
+    )
+}
+
 /// An environment's name: part of every tag and droplet name.
 pub(crate) fn environment_name(text: &str) -> Checked {
     let fits = is_label(text) && starts_with_letter(text) && text.len() <= 30;
