@@ -1,20 +1,26 @@
 //! Visitors of a host that leaves.
 
-use marg_resources::Shell;
+use marg_resources::{Shell, quote};
 
-/// Seconds that connections may take to end by themselves.
+/// Seconds that a server may take to let its visitors go.
 const PATIENCE: u32 = 60;
 
-/// Waits until nobody is connected to the web ports. Those who stay longer without asking for
-/// anything are told by nobody: their next request finds another host.
-pub fn gone() -> Shell {
+/// Tells a web server to answer what is under way, to say goodbye to whoever is connected, and to
+/// end. `signal` is its word for that. It is not started again; nobody new arrives any more.
+pub fn let_go(unit: &str, signal: &str) -> Shell {
     Shell::new(format!(
-        "tries={tries}\n\
-         while [ -n \"$(ss -Htn state established '( sport = :80 or sport = :443 )')\" ]; do\n\
+        "folder=/run/systemd/system/{unit}.service.d\n\
+         mkdir -p \"$folder\"\n\
+         printf '[Service]\\nRestart=no\\n' > \"$folder/farewell.conf\"\n\
+         systemctl daemon-reload\n\
+         ! systemctl -q is-active {unit} || systemctl kill --kill-who=main -s {signal} {unit}\n\
+         tries={tries}\n\
+         while systemctl -q is-active {unit}; do\n\
          tries=$((tries - 1))\n\
          if [ $tries -le 0 ]; then echo 'somebody is still connected'; break; fi\n\
          sleep 0.25\n\
          done\n",
+        unit = quote(unit),
         tries = PATIENCE * 4
     ))
 }

@@ -98,7 +98,7 @@ impl Role for Haproxy {
     }
 
     fn farewell(&self, _context: &Context) -> Option<Shell> {
-        Some(visitors::gone())
+        Some(visitors::let_go("haproxy", "USR1"))
     }
 
     fn checks(&self, context: &Context) -> Vec<Check> {

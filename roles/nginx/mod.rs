@@ -81,7 +81,7 @@ impl Role for Nginx {
     }
 
     fn farewell(&self, _context: &Context) -> Option<Shell> {
-        Some(visitors::gone())
+        Some(visitors::let_go("nginx", "QUIT"))
     }
 
     fn checks(&self, context: &Context) -> Vec<Check> {

@@ -43,6 +43,10 @@ pub async fn open(
     engine.emit(Event::PhaseStarted {
         name: "cloud".to_owned(),
     });
+    let missing = situation.missing(blueprint).count();
+    if missing > 0 {
+        check_limit(engine.cloud(), missing).await?;
+    }
     let making = prepare(engine, blueprint).await?;
     let mut firewalls = firewall_changes(blueprint, engine.roles(), &situation.found);
     if situation.is_moving(blueprint) {
@@ -102,6 +106,19 @@ pub async fn close(
         making.say_the_phase(situation).await?;
     }
     Ok(())
+}
+
+/// Asked before anything is changed.
+async fn check_limit(cloud: &dyn Cloud, wanted: usize) -> Result<(), EngineError> {
+    let (account, present) = tokio::try_join!(cloud.account(), cloud.droplet_count())?;
+    match account.droplet_limit {
+        Some(limit) if present + wanted as u64 > limit => Err(EngineError::DropletLimit {
+            limit,
+            present,
+            wanted,
+        }),
+        _ => Ok(()),
+    }
 }
 
 async fn prepare<'a>(
@@ -179,7 +196,6 @@ impl Making<'_> {
         if missing.is_empty() {
             return Ok(droplets);
         }
-        self.check_limit(missing.len()).await?;
         let journal = Journal::open(self.engine.vault().path("journal.json")).await?;
         let made = try_join_all(missing.iter().map(|host| self.create(&journal, host))).await?;
         let waiting: Vec<_> = made.iter().map(|(_, d)| (d.id, d.name.clone())).collect();
@@ -204,19 +220,6 @@ impl Making<'_> {
             droplets.insert(host, droplet);
         }
         Ok(droplets)
-    }
-
-    async fn check_limit(&self, wanted: usize) -> Result<(), EngineError> {
-        let (account, present) =
-            tokio::try_join!(self.cloud.account(), self.cloud.droplet_count())?;
-        match account.droplet_limit {
-            Some(limit) if present + wanted as u64 > limit => Err(EngineError::DropletLimit {
-                limit,
-                present,
-                wanted,
-            }),
-            _ => Ok(()),
-        }
     }
 
     async fn create(
