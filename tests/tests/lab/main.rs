@@ -15,7 +15,9 @@ mod case;
 mod cloud;
 mod deploy;
 mod deploy_failures;
+mod faults;
 mod firewall;
+mod keepalived;
 mod kinds;
 mod lab;
 mod locks;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let cases = [
         lab::cases(),
+        faults::cases(),
         provision::cases(),
         values::cases(),
         firewall::cases(),
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         locks::cases(),
         deploy::cases(),
         deploy_failures::cases(),
+        keepalived::cases(),
         cloud::cases(),
         kinds::cases(),
         other_environments::cases(),
