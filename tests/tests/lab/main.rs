@@ -12,7 +12,9 @@
 
 #[macro_use]
 mod case;
+mod balancer;
 mod cloud;
+mod commands;
 mod deploy;
 mod deploy_failures;
 mod faults;
@@ -24,7 +26,9 @@ mod locks;
 mod other_environments;
 mod provision;
 mod repair;
+mod scale;
 mod secrets;
+mod sentinel;
 mod ssh;
 mod values;
 
@@ -43,10 +47,14 @@ fn main() -> ExitCode {
         firewall::cases(),
         repair::cases(),
         ssh::cases(),
+        commands::cases(),
         locks::cases(),
         deploy::cases(),
         deploy_failures::cases(),
+        balancer::cases(),
+        scale::cases(),
         keepalived::cases(),
+        sentinel::cases(),
         cloud::cases(),
         kinds::cases(),
         other_environments::cases(),
