@@ -26,7 +26,7 @@ mod traffic;
 mod vault;
 
 pub use cloud::situation::Situation;
-pub use deploy::{AppReleases, DeployError, HostReleases, Release};
+pub use deploy::{AppReleases, DeployError, HostReleases, Manner, Record, Release};
 pub use destroy::{DestroyPreview, DestroyReport};
 pub use engine::{Engine, Options};
 pub use environment::{CloudChange, CloudKind, EnvironmentPlan, Monthly, Summary};
