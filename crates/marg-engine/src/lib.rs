@@ -16,6 +16,7 @@ pub mod host;
 mod journey;
 mod leaders;
 mod plan;
+mod promote;
 mod provision;
 pub mod report;
 mod resize;
@@ -33,6 +34,7 @@ pub use environment::{CloudChange, CloudKind, EnvironmentPlan, Monthly, Summary}
 pub use error::{EngineError, ErrorKind};
 pub use host::HostError;
 pub use plan::plan_offline;
+pub use promote::{PromotePreview, PromoteReport};
 pub use report::{DeployReport, HostReport, Report};
 pub use resize::{ResizeError, ResizePreview, ResizeReport};
 pub use run::RunOutput;
