@@ -26,6 +26,8 @@ mod locks;
 mod other_environments;
 mod provision;
 mod repair;
+mod replication;
+mod rolling;
 mod scale;
 mod secrets;
 mod sentinel;
@@ -52,9 +54,11 @@ fn main() -> ExitCode {
         deploy::cases(),
         deploy_failures::cases(),
         balancer::cases(),
+        rolling::cases(),
         scale::cases(),
         keepalived::cases(),
         sentinel::cases(),
+        replication::cases(),
         cloud::cases(),
         kinds::cases(),
         other_environments::cases(),

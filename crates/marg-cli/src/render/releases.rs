@@ -78,12 +78,19 @@ fn live(seen: &Seen, hosts: usize) -> String {
 fn disagreement(app: &AppReleases) -> String {
     let name = clean(&app.app);
     let mut text = String::new();
+    let mut onward = format!("marg deploy {name}");
+    let mut back = format!("marg rollback {name}");
     let begun = app.hosts.iter().filter_map(|host| host.unfinished.as_ref());
     if let Some(begun) = begun.max_by(|a, b| a.at.cmp(&b.at)) {
         let (action, release) = (clean(&begun.action), clean(&begun.release));
         let (by, at) = (clean(&begun.by), clean(&begun.at));
         let warning = paint(YELLOW, "not finished:");
         text = format!("{warning} the {action} of {release} that {by} began at {at}\n");
+        if begun.action == "deploy" {
+            onward = format!("{onward} --ref {}", clean(&begun.commit));
+        } else {
+            std::mem::swap(&mut onward, &mut back);
+        }
     }
     let mut live = app.hosts.iter().map(|host| &host.live);
     let first = live.next();
@@ -97,7 +104,7 @@ fn disagreement(app: &AppReleases) -> String {
     }
     if !text.is_empty() {
         text.push_str(&format!(
-            "run `marg deploy {name}` to go on, or `marg rollback {name}` to go back\n"
+            "run `{onward}` to go on, or `{back}` to go back\n"
         ));
     }
     text
