@@ -147,3 +147,26 @@ fn reserved_addresses_lead_to_their_droplet() {
     assert!(lines(&rules, "hairpin")[1].contains("198.18.0.7 . 198.18.0.7"));
     assert_eq!(lines(&Rules::default(), "reserved").len(), 1);
 }
+
+#[test]
+fn who_is_off_or_cut_off_is_silent_before_anything_else() {
+    let rules = Rules {
+        places: vec![place(7), place(8)],
+        silent: vec![7],
+        lossy: vec![8],
+        api_port: Some(4050),
+        ..Rules::default()
+    };
+    let forward = lines(&rules, "forward");
+    assert_eq!(
+        forward[2..6],
+        [
+            "iifname { \"pub7\", \"prv7\" } drop",
+            "oifname { \"pub7\", \"prv7\" } drop",
+            "iifname { \"pub8\", \"prv8\" } numgen random mod 100 < 3 drop",
+            "oifname { \"pub8\", \"prv8\" } numgen random mod 100 < 3 drop",
+        ]
+    );
+    let open = "oifname \"uplink\" tcp dport { 3143, 4050 } accept".to_owned();
+    assert!(lines(&rules, "guests").contains(&open));
+}

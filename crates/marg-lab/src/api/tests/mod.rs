@@ -5,6 +5,7 @@
 mod droplets;
 mod faults;
 mod firewalls;
+mod mishaps;
 mod network;
 mod requests;
 mod restart;
