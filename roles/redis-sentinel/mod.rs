@@ -42,8 +42,6 @@ const DOWN_AFTER_SECONDS: u64 = 5;
 /// Twice this is waited after an attempt that failed, for example because two Sentinels stood for
 /// election at once.
 const FAILOVER_TIMEOUT_SECONDS: u64 = 10;
-/// A replica that has not been heard of for so long does not count.
-const LAG_SECONDS: u64 = 10;
 
 /// The role.
 pub struct RedisSentinel;
@@ -95,12 +93,12 @@ impl Role for RedisSentinel {
         let password = PASSWORD.render(One::new("password", password))?;
         let replication = REPLICATION.render(Replication {
             replicas: fleet.replicas_to_write(),
-            lag_seconds: LAG_SECONDS,
+            lag_seconds: lag_seconds(context),
         })?;
         let mut resources = vec![
             Package::new("redis-sentinel").into(),
             File::secret(PASSWORD_FILE, Secret::new(password)).into(),
-            scripts::take_part(&fleet, LAG_SECONDS).into(),
+            scripts::take_part(&fleet, lag_seconds(context)).into(),
             // Read when Redis starts. It comes after the replicas: a single Redis that is on its
             // way to become the first master must never refuse a write.
             File::new(REPLICATION_FILE, replication).into(),
@@ -206,17 +204,27 @@ impl One {
     }
 }
 
+fn seconds(context: &Context, name: &str, default: u64) -> u64 {
+    let given = context.integer("redis-sentinel", name);
+    given.filter(|value| *value > 0).unwrap_or(default)
+}
+
+/// A replica that has not been heard of for so long does not count. Less than the silence after which
+/// another one is promoted: a master that stood still and goes on takes no write that would be thrown
+/// away when it learns that it was replaced.
+fn lag_seconds(context: &Context) -> u64 {
+    let down_after = seconds(context, "down_after_seconds", DOWN_AFTER_SECONDS);
+    down_after.saturating_sub(2).max(1)
+}
+
 /// What `SENTINEL MASTER` shows and `SENTINEL SET` changes.
 fn parameters(context: &Context, fleet: &Fellows) -> Vec<(&'static str, u64)> {
-    let seconds = |name, default| {
-        let given = context.integer("redis-sentinel", name);
-        given.filter(|value| *value > 0).unwrap_or(default) * 1000
-    };
-    let failover = seconds("failover_timeout_seconds", FAILOVER_TIMEOUT_SECONDS);
+    let milliseconds = |name, default| seconds(context, name, default) * 1000;
+    let failover = milliseconds("failover_timeout_seconds", FAILOVER_TIMEOUT_SECONDS);
     vec![
         (
             "down-after-milliseconds",
-            seconds("down_after_seconds", DOWN_AFTER_SECONDS),
+            milliseconds("down_after_seconds", DOWN_AFTER_SECONDS),
         ),
         ("failover-timeout", failover),
         ("parallel-syncs", 1),

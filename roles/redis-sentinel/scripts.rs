@@ -27,17 +27,20 @@ pub fn take_part(fleet: &Fellows, lag_seconds: u64) -> Command {
     };
     // A host that leads needs no replica to be what it should be: it may just have lost one.
     let master = if fleet.leads {
-        "*role:master*"
+        "*role:master"
     } else {
-        "*role:master*connected_slaves:[1-9]*"
+        "*role:master*connected_slaves:[1-9]"
     };
+    let insists =
+        format!("*'min-replicas-to-write {replicas} min-replicas-max-lag {lag_seconds} '*");
     // A replica whose master has just started again has its copy back in a moment.
     let done = format!(
         "{}tries=0\nwhile :; do\n\
-         case $(printf '%s\\n' 'INFO replication' 'CONFIG GET min-replicas-to-write' | main) in\n\
-         {master}'min-replicas-to-write {replicas} '*) exit 0 ;;\n\
-         *role:slave*master_link_status:up*'min-replicas-to-write {replicas} '*) exit 0 ;;\n\
-         *role:slave*'min-replicas-to-write {replicas} '*) ;;\n\
+         case $(printf '%s\\n' 'INFO replication' \
+         'CONFIG GET min-replicas-to-write' 'CONFIG GET min-replicas-max-lag' | main) in\n\
+         {master}{insists}) exit 0 ;;\n\
+         *role:slave*master_link_status:up{insists}) exit 0 ;;\n\
+         *role:slave{insists}) ;;\n\
          *) exit 1 ;;\nesac\n\
          tries=$((tries + 1)); [ $tries -lt 15 ] || exit 1\nsleep 0.2\ndone",
         ask::functions()
