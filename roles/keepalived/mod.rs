@@ -33,6 +33,8 @@ const TOKEN_FILE: &str = "/etc/keepalived/entry-token";
 const TUNNEL_PORT: u16 = 4789;
 /// Addresses within the tunnel: link-local, so they collide with nobody's.
 const TUNNEL: &str = "169.254.112.0/24";
+/// Within the tunnel the master's.
+const MASTER: &str = "169.254.112.250";
 const ORDER_FILE: &str = "/etc/systemd/system/keepalived.service.d/marg.conf";
 const LINK_FILE: &str = "/etc/systemd/system/marg-vrrp-link.service";
 
@@ -77,7 +79,6 @@ impl Role for Keepalived {
             Package::new("keepalived").into(),
             Package::new("curl").into(),
             Package::new("jq").into(),
-            Package::new("iputils-ping").into(),
             User::system(USER).into(),
             Directory::new("/var/lib/marg-entry")
                 .owner(USER, USER)
@@ -148,8 +149,8 @@ fn number(host: &Host) -> u8 {
     digits
         .parse()
         .ok()
-        .filter(|n| (1..=254).contains(n))
-        .unwrap_or(254)
+        .filter(|n| (1..=240).contains(n))
+        .unwrap_or(240)
 }
 
 /// What checks this host and takes the address, and the token for it.
@@ -261,6 +262,7 @@ fn main(context: &Context) -> Result<String, RoleError> {
         own: String,
         priority: u8,
         peers: Vec<String>,
+        r#virtual: &'static str,
     }
     MAIN.render(Values {
         name: &context.host.name,
@@ -269,5 +271,6 @@ fn main(context: &Context) -> Result<String, RoleError> {
         // Who has it keeps it; priorities only decide when nobody has it.
         priority: 200_u8.saturating_sub(number(context.host)).max(1),
         peers: others(context).into_iter().map(inner).collect(),
+        r#virtual: MASTER,
     })
 }

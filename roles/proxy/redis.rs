@@ -17,7 +17,8 @@ pub fn sections(context: &Context) -> Result<String, RoleError> {
     struct Values {
         port: u16,
         cache_port: u16,
-        waits_for: &'static str,
+        /// Whether a master takes writes only while it is followed.
+        insists: bool,
         servers: Vec<Server>,
     }
     let servers = servers(context, "redis");
@@ -27,12 +28,7 @@ pub fn sections(context: &Context) -> Result<String, RoleError> {
     SECTIONS.render(Values {
         port: PORT,
         cache_port: CACHE_PORT,
-        // Only where masters insist on being followed.
-        waits_for: if redis_sentinel::insists(context.blueprint()) {
-            "redis-followed"
-        } else {
-            "redis"
-        },
+        insists: redis_sentinel::insists(context.blueprint()),
         servers,
     })
 }
