@@ -186,6 +186,7 @@ fn site(context: &Context, app: &App) -> Result<String, RoleError> {
     struct Values<'a> {
         slug: String,
         root: String,
+        shared: String,
         hostnames: &'a [String],
         upload_limit: &'a str,
         tls: Option<Certificate<'a>>,
@@ -205,6 +206,7 @@ fn site(context: &Context, app: &App) -> Result<String, RoleError> {
     SITE.render(Values {
         slug: app.slug(),
         root: format!("{}/current/public", app.root()),
+        shared: format!("{}/shared", app.root()),
         hostnames: &app.hostnames,
         upload_limit: &app.upload_limit,
         http2_directive: has_http2_directive(context.distro),

@@ -19,6 +19,8 @@ use crate::web::{Browser, runtime};
 
 /// The environment of the shared fleet.
 pub const ENVIRONMENT: &str = "e2e";
+/// The environment of the fleet with a balancer.
+pub const BALANCED: &str = "e2e3";
 /// The two applications' names on the web.
 pub const FLOW: &str = "flow.marg.test";
 /// See [`FLOW`].
@@ -62,18 +64,16 @@ impl Fleet {
     /// The shared fleet; whoever asks first provisions it.
     #[track_caller]
     pub fn provisioned() -> &'static Fleet {
-        static FLEET: OnceLock<Result<Fleet, String>> = OnceLock::new();
-        let fleet = FLEET.get_or_init(|| {
-            catch_unwind(AssertUnwindSafe(provision)).map_err(|panic| {
-                let text = panic.downcast_ref::<String>().cloned();
-                text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                    .unwrap_or_default()
-            })
-        });
-        match fleet {
-            Ok(fleet) => fleet,
-            Err(error) => panic!("the shared fleet could not be provisioned:\n{error}"),
-        }
+        static FLEET: Shared = OnceLock::new();
+        shared(&FLEET, provision)
+    }
+
+    /// The shared fleet of phase 3, with a balancer, two web servers and one worker; whoever asks
+    /// first provisions it.
+    #[track_caller]
+    pub fn balanced() -> &'static Fleet {
+        static FLEET: Shared = OnceLock::new();
+        shared(&FLEET, provision_balanced)
     }
 
     /// An environment as it is now.
@@ -266,6 +266,47 @@ pub fn lab_api() -> Api {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     Marg::new(here, ["lab", "up"]).run().ok();
     Api::from_env_lines(&Marg::new(here, ["lab", "env"]).run().ok().stdout)
+}
+
+/// A fleet that several cases use, or why there is none.
+type Shared = OnceLock<Result<Fleet, String>>;
+
+#[track_caller]
+fn shared(cell: &'static Shared, make: fn() -> Fleet) -> &'static Fleet {
+    let fleet = cell.get_or_init(|| {
+        catch_unwind(AssertUnwindSafe(make)).map_err(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_default()
+        })
+    });
+    match fleet {
+        Ok(fleet) => fleet,
+        Err(error) => panic!("the shared fleet could not be provisioned:\n{error}"),
+    }
+}
+
+/// Small, because the machine under a lab is.
+const FEW: &str = "\n[phases.3.groups.http]\ncount = 2\n\n[phases.3.groups.worker]\ncount = 1\n";
+
+fn provision_balanced() -> Fleet {
+    let api = lab_api();
+    let mut project = Project::at(BALANCED);
+    if !project.exists() || api.droplets(BALANCED).is_empty() {
+        project = Project::fresh(BALANCED);
+        let inventory = fs::read_to_string(project.inventory()).expect("the inventory");
+        let inventory = replaced(&inventory, &[("phase = 2 ", "phase = 3 ")]);
+        project.write_inventory(&format!("{inventory}{FEW}"));
+    }
+    project.marg(["provision", "--json"]).run().ok();
+    let fleet = Fleet::of(project, api);
+    for app in [FLOW, LINKS] {
+        wait::until_true("the first page", Duration::from_secs(30), || {
+            let page = fleet.browser().try_get(app, "/readyz");
+            page.is_ok_and(|page| page.status == 200)
+        });
+    }
+    fleet
 }
 
 fn provision() -> Fleet {

@@ -1,5 +1,7 @@
 //! Another size for a machine that exists: out of the traffic, off, resized, on, back again.
 
+mod error;
+
 use std::time::{Duration, Instant};
 
 use marg_cloud::{Droplet, DropletStatus, Owned, Size, Tag, resize_and_start, shut_down};
@@ -7,16 +9,17 @@ use marg_model::{Blueprint, Event, Fleet, Host};
 use marg_resources::{Context, Shell, Step, Traffic};
 use marg_ssh::{Deadline, Patience, Session};
 use serde::Serialize;
-use thiserror::Error;
 
 use crate::apply::run_steps;
 use crate::cloud::situation::Situation;
 use crate::desired::{Desired, promised};
 use crate::engine::Engine;
 use crate::environment::Monthly;
-use crate::error::{EngineError, ErrorKind};
+use crate::error::EngineError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
+
+pub use error::ResizeError;
 
 /// How long a machine may take to boot.
 const BOOT: Duration = Duration::from_secs(600);
@@ -55,69 +58,9 @@ pub struct ResizeReport {
     pub from: String,
     /// Size slug now.
     pub to: String,
-    /// Milliseconds from the shutdown until it could be logged in to again; zero when its size
-    /// was right already and it ran.
+    /// Milliseconds from the shutdown until its services ran again; zero when its size was right
+    /// already and it ran.
     pub off_millis: u64,
-}
-
-/// Why a machine is not resized.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum ResizeError {
-    /// No such size, or not in this region.
-    #[error("there is no size {size} in {region}; there are: {known}")]
-    NoSize {
-        /// What was asked for.
-        size: String,
-        /// The region.
-        region: String,
-        /// Sizes near it in price.
-        known: String,
-    },
-    /// A disk never shrinks.
-    #[error(
-        "{host} has a disk of {has} GiB and {size} one of {wants} GiB: a disk never shrinks; take a \
-         size with at least {has} GiB"
-    )]
-    SmallerDisk {
-        /// Host name.
-        host: String,
-        /// What was asked for.
-        size: String,
-        /// Disk that it has, in GiB.
-        has: u64,
-        /// Disk of the size, in GiB.
-        wants: u64,
-    },
-    /// The others follow it.
-    #[error(
-        "{host} leads {service}, and its fellows follow it: promote another first with `marg \
-         promote {fellow}`, then resize {host}"
-    )]
-    Leads {
-        /// Host name.
-        host: String,
-        /// `mysql`, `redis`.
-        service: String,
-        /// A host that could lead.
-        fellow: String,
-    },
-    /// Nobody knows whether the others follow it.
-    #[error("it is not known who leads {service}, so {host} is not switched off: {reason}")]
-    Undecided {
-        /// Host name.
-        host: String,
-        /// `mysql`, `redis`.
-        service: String,
-        /// Why it is not known.
-        reason: String,
-    },
-}
-
-impl ResizeError {
-    /// Which kind it is.
-    pub fn kind(&self) -> ErrorKind {
-        ErrorKind::Config
-    }
 }
 
 impl Engine {
@@ -192,6 +135,9 @@ impl Engine {
         let deadline = Deadline::after(BOOT);
         let session =
             Session::connect_when_ready(&target, self.identity(), patience, deadline).await?;
+        // sshd is up before the services are. A machine that boots with a failed unit has booted.
+        let booted = "systemctl is-system-running --wait > /dev/null 2>&1 || :";
+        session.run(booted, b"", deadline).await?;
         session.close().await;
         report.off_millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.traffic(&fleet, own, true).await?;

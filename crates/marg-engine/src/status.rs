@@ -181,7 +181,7 @@ impl Engine {
         let units: Vec<String> = desired
             .resources(host, machine, distro)?
             .iter()
-            .filter(|resource| matches!(resource.state, State::Service(_)))
+            .filter(|resource| matches!(&resource.state, State::Service(service) if service.runs()))
             .map(|resource| resource.state.id())
             .collect();
         let blueprint = &desired.fleet.blueprint;

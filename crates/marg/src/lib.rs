@@ -64,9 +64,9 @@ pub use project::{Edited, Project};
 
 pub use marg_engine::{
     AppReleases, CloudChange, CloudKind, DeployReport, DestroyPreview, DestroyReport, Engine,
-    EngineError, EnvironmentPlan, FleetStatus, HostReleases, HostReport, HostStatus, Led, Monthly,
-    Release, Report, ResizeError, ResizePreview, ResizeReport, RunOutput, Situation, Summary,
-    VaultError,
+    EngineError, EnvironmentPlan, FleetStatus, HostReleases, HostReport, HostStatus, Led, Manner,
+    Monthly, PromotePreview, PromoteReport, Record, Release, Report, ResizeError, ResizePreview,
+    ResizeReport, RunOutput, Situation, Summary, VaultError,
 };
 pub use marg_model::{
     App, Blueprint, Capacity, Component, Cost, CostRow, Diagnostic, Diagnostics, Environment,

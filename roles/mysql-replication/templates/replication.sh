@@ -32,10 +32,14 @@ fail() { echo "$*" >&2; exit 1; }
 {% if mariadb %}
 client() { mariadb --skip-ssl "$@"; }
 sql() { timeout "${LIMIT:-60}" mariadb --skip-ssl --batch --skip-column-names; }
+# One that is gone already is no mistake.
+sql_force() { timeout 20 mariadb --skip-ssl --batch --force 2>/dev/null || :; }
 look_here() { look mariadb --skip-ssl; }
 look_at() { look mariadb "--defaults-file=$CREDENTIALS" --connect-timeout=2 -h "$1" -P 3306 --protocol=tcp; }
 {% else %}
 sql() { timeout "${LIMIT:-60}" mysql --ssl-mode=DISABLED --batch --skip-column-names; }
+# One that is gone already is no mistake.
+sql_force() { timeout 20 mysql --ssl-mode=DISABLED --batch --force 2>/dev/null || :; }
 look_here() { look mysql --ssl-mode=DISABLED; }
 look_at() { look mysql "--defaults-file=$CREDENTIALS" --connect-timeout=2 -h "$1" -P 3306 --protocol=tcp; }
 {% endif %}
@@ -65,7 +69,7 @@ until_true() {
   end=$(($(date +%s) + $1)); shift
   until "$@"; do
     [ "$(date +%s)" -lt "$end" ] || return 1
-    sleep 0.5
+    sleep 0.2
   done
 }
 
@@ -77,6 +81,14 @@ close() {
 {% else %}
   echo 'SET GLOBAL super_read_only = ON; SET GLOBAL rpl_semi_sync_source_enabled = OFF;' | sql
 {% endif %}
+}
+
+# Ends the connections of applications.
+hang_up() {
+  sql <<'MARG_SQL' | sql_force
+SELECT CONCAT('KILL ', ID, ';') FROM information_schema.PROCESSLIST WHERE USER NOT IN
+  ('root', 'system user', 'event_scheduler', 'unauthenticated user', '{{ user }}');
+MARG_SQL
 }
 
 open() {
@@ -131,6 +143,14 @@ check_lead() {
 }
 
 # --- Following -------------------------------------------------------------------------------
+
+stop_hearing() {
+{% if mariadb %}
+  echo 'STOP SLAVE IO_THREAD;' | sql
+{% else %}
+  echo 'STOP REPLICA IO_THREAD;' | sql
+{% endif %}
+}
 
 stop_following() {
 {% if mariadb %}
@@ -284,11 +304,16 @@ came_back() { systemctl start "$UNIT" 2>/dev/null; here; }
 
 # --- Switching over --------------------------------------------------------------------------
 
-# The primary stops writing; prints what it has.
+# The primary stops writing; prints what it has. The proxies ask every second: they hear it first and
+# hold new connections back. Then those that are left end: a connection that ends is tried again by
+# its application, a refused write is not.
 retire() {
   : > "$RETIRED"
-  rm -f "$STATE/primary"
+  say no primary
+  sleep 1.5
+  hang_up
   close || { rm -f "$RETIRED"; open; fail 'open transactions keep this host from closing; it goes on as before'; }
+  hang_up
   here
   echo "position $my_executed"
 }
@@ -311,6 +336,8 @@ drain() {
   here || fail "$UNIT does not answer"
   if [ -n "$my_source" ]; then
     [ -z "$my_received" ] || has "$my_received" 60 || fail "what was received could not be executed: $my_sql_error"
+    # It may take as long as a connection attempt: here all hosts do it at once.
+    stop_hearing
   fi
 }
 
@@ -320,7 +347,7 @@ take_over() {
   drain
   stop_following
   lead
-  : > "$STATE/primary"
+  say yes primary
 }
 
 # The only one that is left: nothing is waited for.
@@ -356,16 +383,18 @@ ask_peers() {
   done
 }
 
-say() { case $1 in yes) : > "$STATE/$2" ;; *) rm -f "$STATE/$2" ;; esac; }
+say() { case $1 in yes) (umask 022; : > "$STATE/$2") ;; *) rm -f "$STATE/$2" ;; esac; }
 
 step_down() {
   say no primary
   echo "this host stops writing: $1"
   close
+  hang_up
 }
 
 watch_primary() {
   say no replica
+  if [ -e "$RETIRED" ]; then say no primary; return; fi
   if [ "${my_clients:-0}" -gt 0 ]; then met=yes lonely=0; say yes primary; return; fi
   ask_peers
   if [ -n "$against" ]; then step_down "$against"; return; fi
@@ -402,8 +431,9 @@ watch_replica() {
 watch() {
   LIMIT=15 met=no lonely=0 peers=0
   for peer in $PEERS; do peers=$((peers + 1)); done
-  umask 022
   while :; do
+    # A switch-over whose operator went away: what it began is over.
+    if [ -e "$RETIRED" ]; then find "$RETIRED" -mmin +5 -delete; fi
     if ! here; then say no primary; say no replica
     elif [ "$my_read_only" = 0 ]; then watch_primary || :
     elif [ -n "$my_source" ]; then watch_replica || :

@@ -237,10 +237,11 @@ fn nothing_gets_out() {
         rules.contains("oifname \"uplink\" ip daddr != 198.18.0.1 drop"),
         "{rules}"
     );
-    // Of the host itself, a machine reaches the apt cache and nothing else.
+    // Of the host itself, a machine reaches the apt cache and the API, and nothing else.
     let host = "198.18.0.1".parse().unwrap();
+    let api_port: u16 = api.url.rsplit(':').next().unwrap().parse().unwrap();
     let open = scan::inside(id, |runtime| runtime.block_on(scan::all_ports(host)));
-    assert_eq!(open.keys().copied().collect::<Vec<_>>(), [3143]);
+    assert_eq!(open.keys().copied().collect::<Vec<_>>(), [3143, api_port]);
     // What is for a machine that is gone does not leave by the host's own default route.
     let host = output(&["route", "get", "198.19.255.254"]);
     assert!(host.contains("dev marg0"), "{host}");

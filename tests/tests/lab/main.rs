@@ -12,17 +12,23 @@
 
 #[macro_use]
 mod case;
+mod balancer;
 mod cloud;
+mod commands;
 mod deploy;
 mod deploy_failures;
+mod faults;
 mod firewall;
+mod keepalived;
 mod kinds;
 mod lab;
 mod locks;
 mod other_environments;
 mod provision;
 mod repair;
+mod scale;
 mod secrets;
+mod sentinel;
 mod ssh;
 mod values;
 
@@ -35,14 +41,20 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let cases = [
         lab::cases(),
+        faults::cases(),
         provision::cases(),
         values::cases(),
         firewall::cases(),
         repair::cases(),
         ssh::cases(),
+        commands::cases(),
         locks::cases(),
         deploy::cases(),
         deploy_failures::cases(),
+        balancer::cases(),
+        scale::cases(),
+        keepalived::cases(),
+        sentinel::cases(),
         cloud::cases(),
         kinds::cases(),
         other_environments::cases(),

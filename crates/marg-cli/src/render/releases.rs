@@ -36,7 +36,7 @@ fn app(app: &AppReleases) -> String {
     let mut table = bare_table(&["LIVE", "RELEASE", "REF", "BY", "AT", "HOSTS"]);
     for seen in seen.values().rev() {
         table.add_row(vec![
-            live(seen),
+            live(seen, app.hosts.len()),
             clean(&seen.release.id),
             clean(&seen.release.reference),
             clean(&seen.release.by),
@@ -66,24 +66,53 @@ fn seen(app: &AppReleases) -> BTreeMap<&str, Seen<'_>> {
     seen
 }
 
-fn live(seen: &Seen) -> String {
+fn live(seen: &Seen, hosts: usize) -> String {
     match seen.live.len() {
         0 => String::new(),
-        all if all == seen.hosts.len() => "●".to_owned(),
+        all if all == hosts => "●".to_owned(),
         _ => format!("● on {}", seen.live.join(" ")),
     }
 }
 
-/// Users must not meet two releases: what to do when hosts differ.
+/// Users must not meet two releases: what is known of the reason, and what to do.
 fn disagreement(app: &AppReleases) -> String {
+    let name = clean(&app.app);
+    let mut text = String::new();
+    let begun = app.hosts.iter().filter_map(|host| host.unfinished.as_ref());
+    if let Some(begun) = begun.max_by(|a, b| a.at.cmp(&b.at)) {
+        let (action, release) = (clean(&begun.action), clean(&begun.release));
+        let (by, at) = (clean(&begun.by), clean(&begun.at));
+        let warning = paint(YELLOW, "not finished:");
+        text = format!("{warning} the {action} of {release} that {by} began at {at}\n");
+    }
     let mut live = app.hosts.iter().map(|host| &host.live);
     let first = live.next();
-    if live.all(|other| Some(other) == first) {
-        return String::new();
+    let differ = !live.all(|other| Some(other) == first);
+    if differ {
+        text.push_str(&format!(
+            "{} {}\n",
+            paint(YELLOW, "hosts differ:"),
+            which(app)
+        ));
     }
-    let name = clean(&app.app);
-    let warning = paint(YELLOW, "hosts differ:");
-    format!("{warning} run `marg deploy {name}` to bring all of them to one release\n")
+    if !text.is_empty() {
+        text.push_str(&format!(
+            "run `marg deploy {name}` to go on, or `marg rollback {name}` to go back\n"
+        ));
+    }
+    text
+}
+
+/// Which hosts have which release, and which have none.
+fn which(app: &AppReleases) -> String {
+    let mut releases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for host in &app.hosts {
+        let live = host.live.as_deref().unwrap_or("nothing");
+        releases.entry(live).or_default().push(&host.host);
+    }
+    let each = releases.iter().rev();
+    let each = each.map(|(id, hosts)| format!("{} on {}", clean(id), hosts.join(" ")));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

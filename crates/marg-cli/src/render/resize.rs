@@ -44,7 +44,14 @@ fn interruption(preview: &ResizePreview) -> String {
             preview.names.join(", ")
         ),
         (_, true, true) => format!("interruption: {host} has no fellow; its work waits"),
-        (_, false, _) => format!("{} go on", preview.others.join(", ")),
+        (_, false, _) => {
+            let go = if preview.others.len() == 1 {
+                "goes"
+            } else {
+                "go"
+            };
+            format!("{} {go} on", preview.others.join(", "))
+        }
     };
     paint(YELLOW, &format!("{text} while {host} is off: {off}"))
 }

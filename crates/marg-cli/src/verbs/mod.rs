@@ -8,6 +8,7 @@ mod cost;
 mod deploy;
 mod destroy;
 mod plan;
+mod promote;
 mod provision;
 mod releases;
 mod resize;
@@ -43,6 +44,7 @@ macro_rules! registry {
 registry! {
     Plan: plan,
     Provision: provision,
+    Promote: promote,
     Scale: scale,
     Resize: resize,
     Deploy: deploy,

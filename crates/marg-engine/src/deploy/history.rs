@@ -32,6 +32,8 @@ pub struct HostReleases {
     pub releases: Vec<Release>,
     /// Deploys and rollbacks that succeeded, oldest first.
     pub history: Vec<Record>,
+    /// A deploy or rollback that began on this host and did not come to its end.
+    pub unfinished: Option<Record>,
 }
 
 /// One line of a host's `deploys.jsonl`.
@@ -49,6 +51,9 @@ pub struct Record {
     pub by: String,
     /// When, in UTC.
     pub at: String,
+    /// Whether the application was taken down for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maintenance: bool,
 }
 
 impl HostReleases {
@@ -112,7 +117,10 @@ fn question(app: &App) -> String {
          printf 'release %s %s\\n' {name} \"$(base64 -w0 < \"$release\")\"; done\n\
          [ -e deploys.jsonl ] && printf 'history %s %s\\n' {name} \
          \"$(tail -n 200 deploys.jsonl | base64 -w0)\"\n\
+         [ -e {unfinished} ] && printf 'unfinished %s %s\\n' {name} \
+         \"$(base64 -w0 < {unfinished})\"\n\
          fi\n:\n",
+        unfinished = super::steps::UNFINISHED,
         root = quote(&app.root()),
         name = quote(&app.name),
     )
@@ -128,6 +136,7 @@ fn take(found: &mut BTreeMap<String, HostReleases>, line: &str) -> Option<()> {
         "release" => releases
             .releases
             .push(serde_json::from_slice(&decoded()?).ok()?),
+        "unfinished" => releases.unfinished = Some(serde_json::from_slice(&decoded()?).ok()?),
         "history" => {
             let text = String::from_utf8(decoded()?).ok()?;
             // A line cut short by a full disk must not hide the others.
@@ -160,6 +169,7 @@ mod tests {
             commit: String::new(),
             by: String::new(),
             at: String::new(),
+            maintenance: false,
         }
     }
 

@@ -1,9 +1,13 @@
 //! Deploys and rollbacks: one commit, built once, the same bytes on every host, switched by one
 //! rename, and back by itself when the application does not answer.
 
+mod balancers;
+mod choice;
+mod course;
 pub mod history;
 pub mod live;
 mod operations;
+mod recovery;
 mod rollout;
 mod source;
 mod steps;
@@ -17,6 +21,25 @@ pub use operations::first_deploys;
 pub use source::SourceError;
 
 use crate::error::{EngineError, ErrorKind};
+
+/// How a deploy goes about its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// How many web servers switch side by side, after the first one.
+    pub batch: u16,
+    /// Whether visitors are told to come again later, from before the migration until the host
+    /// that they ask has the new release.
+    pub maintenance: bool,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            batch: 1,
+            maintenance: false,
+        }
+    }
+}
 
 /// One release of an application, as its own `.marg-release.json` tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,17 +101,55 @@ pub enum DeployError {
     },
     /// It was live for a moment; every host is back at the release before.
     #[error(
-        "{app}: {release} did not work on {host} and was taken back; live again: {restored}\n{reason}"
+        "{app}: {release} did not work on {host} and was taken back{}; live again: \
+         {restored}\n{reason}", others(*untouched)
     )]
     TakenBack {
         /// Application.
         app: String,
         /// Release.
         release: String,
-        /// Host on which it failed.
+        /// Hosts on which it failed.
         host: String,
         /// What is live now.
         restored: String,
+        /// How many hosts never had it.
+        untouched: usize,
+        /// What went wrong.
+        reason: Box<EngineError>,
+    },
+    /// It is live on some hosts, as the inventory's policy wants.
+    #[error(
+        "{app}: {release} did not work on {host}, which is back at what it had. The others were \
+         left as they are (on_failure = \"stop\"):\n{versions}\nGo on with `{onward}`, or take \
+         it back with `{back}`\n{reason}"
+    )]
+    Stopped {
+        /// Application.
+        app: String,
+        /// Release.
+        release: String,
+        /// Hosts on which it failed.
+        host: String,
+        /// Which release is live where.
+        versions: String,
+        /// The command that goes on.
+        onward: String,
+        /// The command that goes back.
+        back: String,
+        /// What went wrong.
+        reason: Box<EngineError>,
+    },
+    /// It is live, and a command of the inventory failed afterwards.
+    #[error(
+        "{app}: {release} is live on all hosts, but a command of `after` failed; it is not taken \
+         back for that. Run the command by hand, or deploy again\n{reason}"
+    )]
+    After {
+        /// Application.
+        app: String,
+        /// Release.
+        release: String,
         /// What went wrong.
         reason: Box<EngineError>,
     },
@@ -111,7 +172,7 @@ pub enum DeployError {
     },
     /// There is nothing to go back to.
     #[error(
-        "{app} has no earlier release on all of its hosts; deploy one with `marg deploy {app} --ref REF`"
+        "{app} has no earlier release on any of its hosts; deploy one with `marg deploy {app} --ref REF`"
     )]
     NoWayBack {
         /// Application.
@@ -135,5 +196,14 @@ impl DeployError {
             }
             _ => ErrorKind::DeployFailed,
         }
+    }
+}
+
+/// What became of the hosts that a failed release never reached.
+fn others(untouched: usize) -> String {
+    match untouched {
+        0 => String::new(),
+        1 => "; one other host was not touched".to_owned(),
+        more => format!("; {more} other hosts were not touched"),
     }
 }

@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use futures_util::future::{join_all, try_join_all};
-use marg_model::{App, Blueprint, Event, Fleet};
+use marg_model::{App, Blueprint, Event, Fleet, Host};
 
-use super::history::{self, AppReleases, HostReleases};
+use super::balancers::{Balancer, balancers};
+use super::choice::{self, Known};
+use super::history::{self, AppReleases};
 use super::rollout::{Hosts, Rollout};
 use super::source::Source;
-use super::{DeployError, Release};
+use super::{DeployError, Manner, Release};
 use crate::crew::Linked;
+use crate::desired::Desired;
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::host::HostError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
 use crate::report::DeployReport;
@@ -25,6 +29,7 @@ impl Engine {
         blueprint: &Blueprint,
         apps: &[String],
         reference: Option<&str>,
+        manner: Manner,
     ) -> Result<Vec<DeployReport>, EngineError> {
         let apps = chosen(blueprint, apps)?;
         let fleet = self.fleet(blueprint).await?;
@@ -32,31 +37,42 @@ impl Engine {
             .into_iter()
             .map(|app| (app, reference.unwrap_or(&app.reference).to_owned()));
         let sources = resolve(self, wanted).await?;
+        let secrets = self.secrets(blueprint, true)?;
+        let desired = self.desired(&fleet, &secrets);
         let mut hosts = connect(self, &fleet, &self.lock()).await?;
         let mut reports = Vec::new();
         for wanted in &sources {
-            reports.push(deploy(self, &fleet, &mut hosts, wanted).await?);
+            reports.push(deploy(self, desired, &mut hosts, wanted, manner).await?);
         }
         hosts.close().await;
         Ok(reports)
     }
 
-    /// Takes applications back to the release before, or to the one named.
+    /// Takes applications back to the release before, or to the one named; hosts that differ
+    /// become one again.
     pub async fn rollback(
         &self,
         blueprint: &Blueprint,
         apps: &[String],
         to: Option<&str>,
+        batch: u16,
     ) -> Result<Vec<DeployReport>, EngineError> {
         let apps = chosen(blueprint, apps)?;
         let fleet = self.fleet(blueprint).await?;
+        let secrets = self.secrets(blueprint, true)?;
+        let desired = self.desired(&fleet, &secrets);
         let mut hosts = connect(self, &fleet, &self.lock()).await?;
+        let manner = Manner {
+            batch,
+            ..Manner::default()
+        };
         let mut reports = Vec::new();
         for app in apps {
             let known = look(&mut hosts, app).await?;
             let target = way_back(app, &known, to)?;
             let began = Instant::now();
-            let mut rollout = Rollout::new(self, &fleet, &mut hosts, app, target, &known);
+            let mut rollout =
+                Rollout::new(self, desired, &mut hosts, (app, target), &known, manner);
             rollout.back().await?;
             reports.push(rollout.report(began));
         }
@@ -67,7 +83,10 @@ impl Engine {
     /// What lies on the hosts and what is live.
     pub async fn releases(&self, blueprint: &Blueprint) -> Result<Vec<AppReleases>, EngineError> {
         let fleet = self.fleet(blueprint).await?;
-        let mut hosts = connect(self, &fleet, &Lock::None).await?;
+        let mut hosts = Hosts {
+            links: connect_apps(self, &fleet, &Lock::None).await?,
+            balancers: Vec::new(),
+        };
         let mut all = Vec::new();
         for app in &blueprint.apps {
             let known = look(&mut hosts, app).await?;
@@ -93,8 +112,8 @@ impl Engine {
     }
 }
 
-/// Deploys what is not live on every host of its own: new environments, new hosts. An application
-/// that is live somewhere gets the same commit everywhere.
+/// Deploys what is live nowhere, and brings what is live to hosts that lack it: the same bytes,
+/// nobody else is touched. Hosts that differ otherwise are the operator's to decide.
 pub async fn first_deploys(
     engine: &Engine,
     fleet: &Fleet,
@@ -104,23 +123,13 @@ pub async fn first_deploys(
         .with_role("app")
         .map(|(host, _)| host.name.as_str())
         .collect();
-    let lacking: Vec<&App> = fleet
-        .blueprint
-        .apps
-        .iter()
-        .filter(|app| {
-            let lives: Vec<_> = app_hosts
-                .iter()
-                .map(|host| {
-                    linked
-                        .get(*host)
-                        .and_then(|linked| linked.live.get(&app.name))
-                })
-                .collect();
-            lives.iter().any(Option::is_none) || lives.windows(2).any(|pair| pair[0] != pair[1])
-        })
-        .collect();
-    if lacking.is_empty() || app_hosts.is_empty() {
+    let live = |app: &App, host: &str| linked.get(host)?.live.get(&app.name);
+    let differs = |app: &&App| {
+        let lives: Vec<_> = app_hosts.iter().map(|host| live(app, host)).collect();
+        lives.iter().any(Option::is_none) || lives.windows(2).any(|pair| pair[0] != pair[1])
+    };
+    let apps: Vec<&App> = fleet.blueprint.apps.iter().filter(differs).collect();
+    if apps.is_empty() || app_hosts.is_empty() {
         return Ok(Vec::new());
     }
     let mut links = BTreeMap::new();
@@ -129,22 +138,66 @@ pub async fn first_deploys(
             links.insert(host.to_owned(), link);
         }
     }
-    let mut hosts = Hosts { links };
-    let mut wanted = Vec::new();
-    for app in lacking {
-        let known = look(&mut hosts, app).await?;
-        let live = known.values().find_map(|host| {
-            let live = host.live.as_deref()?;
-            host.releases.iter().find(|release| release.id == live)
-        });
-        let reference = live.map_or(app.reference.clone(), |release| release.commit.clone());
-        wanted.push((app, reference));
-    }
-    let mut reports = Vec::new();
-    for wanted in &resolve(engine, wanted.into_iter()).await? {
-        reports.push(deploy(engine, fleet, &mut hosts, wanted).await?);
-    }
+    let balancers = Vec::new();
+    let mut hosts = Hosts { links, balancers };
+    let secrets = engine.secrets(&fleet.blueprint, true)?;
+    let reports = bring(engine, engine.desired(fleet, &secrets), &mut hosts, apps).await?;
     hosts.close().await;
+    Ok(reports)
+}
+
+async fn bring(
+    engine: &Engine,
+    desired: Desired<'_>,
+    hosts: &mut Hosts,
+    apps: Vec<&App>,
+) -> Result<Vec<DeployReport>, EngineError> {
+    let (mut reports, mut first) = (Vec::new(), Vec::new());
+    for app in apps {
+        let known = look(hosts, app).await?;
+        let nowhere = known.values().all(|host| host.live.is_none());
+        let newcomers: BTreeSet<String> = known
+            .values()
+            .filter(|host| host.live.is_none())
+            .map(|host| host.host.clone())
+            .collect();
+        let last = choice::last_common(&known).or_else(|| {
+            // Hosts that lack it do not disagree with those that have it.
+            known.values().find_map(|host| host.live.as_deref())
+        });
+        match last.and_then(|id| choice::release(&known, id)) {
+            Some(release) if !nowhere && newcomers.is_empty() => {
+                engine.emit(Event::Note {
+                    host: None,
+                    message: format!(
+                        "{app}: hosts differ, {id} was live on all of them last; `marg deploy \
+                         {app}` or `marg rollback {app}` makes them one again",
+                        app = app.name,
+                        id = release.id
+                    ),
+                });
+            }
+            Some(release) if !nowhere => {
+                engine.emit(Event::PhaseStarted {
+                    name: format!("deploy {}", app.name),
+                });
+                let began = Instant::now();
+                let manner = Manner::default();
+                let target = (app, release.clone());
+                let mut rollout = Rollout::new(engine, desired, hosts, target, &known, manner);
+                rollout.join(newcomers).await?;
+                reports.push(rollout.report(began));
+            }
+            _ => {
+                let begun = choice::unfinished(&known).map(|begun| begun.commit.clone());
+                first.push((app, begun.unwrap_or_else(|| app.reference.clone())));
+            }
+        }
+    }
+    for wanted in &resolve(engine, first.into_iter()).await? {
+        let manner = Manner::default();
+        reports.push(deploy(engine, desired, hosts, wanted, manner).await?);
+    }
     Ok(reports)
 }
 
@@ -177,21 +230,34 @@ async fn resolve<'a>(
 
 async fn deploy(
     engine: &Engine,
-    fleet: &Fleet,
+    desired: Desired<'_>,
     hosts: &mut Hosts,
     Wanted {
         app,
         reference,
         source,
     }: &Wanted<'_>,
+    manner: Manner,
 ) -> Result<DeployReport, EngineError> {
     engine.emit(Event::PhaseStarted {
         name: format!("deploy {}", app.name),
     });
     let began = Instant::now();
-    let release = Release::new(app, &source.commit, reference, &engine.options().who);
     let known = look(hosts, app).await?;
-    let mut rollout = Rollout::new(engine, fleet, hosts, app, release, &known);
+    let release = match choice::resumable(&known, &source.commit) {
+        Some(release) => {
+            engine.emit(Event::Note {
+                host: None,
+                message: format!(
+                    "{}: goes on with {}, which was built before",
+                    app.name, release.id
+                ),
+            });
+            release.clone()
+        }
+        None => Release::new(app, &source.commit, reference, &engine.options().who),
+    };
+    let mut rollout = Rollout::new(engine, desired, hosts, (app, release), &known, manner);
     rollout.forward(source).await?;
     Ok(rollout.report(began))
 }
@@ -215,30 +281,65 @@ fn chosen<'a>(blueprint: &'a Blueprint, names: &[String]) -> Result<Vec<&'a App>
     names.iter().map(find).collect()
 }
 
+/// Connects to the hosts of the applications and to the balancers. The first host is asked alone:
+/// of two operators who begin at once, one gets all of the hosts and the other is told who.
 async fn connect(engine: &Engine, fleet: &Fleet, lock: &Lock) -> Result<Hosts, EngineError> {
-    let opening = fleet.with_role("app").map(async |(host, machine)| {
-        let Some(address) = machine.public.known() else {
-            return Err(EngineError::NoMachine {
-                host: host.name.clone(),
-            });
+    let links = connect_apps(engine, fleet, lock).await?;
+    let found = balancers(&fleet.blueprint, engine.roles());
+    let opening = found.iter().map(async |(host, traffic)| {
+        let Some(address) = address_of(fleet, host) else {
+            return Ok(None);
         };
-        let place = Place {
-            host: &host.name,
-            address,
-        };
-        let link = Link::open(engine, &fleet.blueprint, place, lock).await?;
-        engine.emit(Event::HostConnected {
-            host: host.name.clone(),
-        });
-        Ok((host.name.clone(), link))
+        let link = open(engine, fleet, host, address, lock).await;
+        Balancer::of(engine, (host, *traffic), link)
     });
+    let balancers = try_join_all(opening).await?.into_iter().flatten();
     Ok(Hosts {
-        links: try_join_all(opening).await?.into_iter().collect(),
+        links,
+        balancers: balancers.collect(),
     })
 }
 
+async fn connect_apps(
+    engine: &Engine,
+    fleet: &Fleet,
+    lock: &Lock,
+) -> Result<BTreeMap<String, Link>, EngineError> {
+    let opening = async |host: &Host| {
+        let address = address_of(fleet, host).ok_or_else(|| EngineError::NoMachine {
+            host: host.name.clone(),
+        })?;
+        let link = open(engine, fleet, host, address, lock).await?;
+        Ok::<_, EngineError>((host.name.clone(), link))
+    };
+    let mut hosts = fleet.with_role("app").map(|(host, _)| host);
+    let first = match hosts.next() {
+        Some(first) => Some(opening(first).await?),
+        None => None,
+    };
+    let others = try_join_all(hosts.map(opening)).await?;
+    Ok(first.into_iter().chain(others).collect())
+}
+
+fn address_of(fleet: &Fleet, host: &Host) -> Option<std::net::Ipv4Addr> {
+    fleet.machine(&host.name)?.public.known()
+}
+
+async fn open(
+    engine: &Engine,
+    fleet: &Fleet,
+    host: &Host,
+    address: std::net::Ipv4Addr,
+    lock: &Lock,
+) -> Result<Link, HostError> {
+    let host = &host.name;
+    let link = Link::open(engine, &fleet.blueprint, Place { host, address }, lock).await?;
+    engine.emit(Event::HostConnected { host: host.clone() });
+    Ok(link)
+}
+
 /// What every host knows of an application.
-async fn look(hosts: &mut Hosts, app: &App) -> Result<BTreeMap<String, HostReleases>, EngineError> {
+async fn look(hosts: &mut Hosts, app: &App) -> Result<Known, EngineError> {
     let looks = hosts.links.values_mut().map(async |link| {
         let mut found = history::look(link, &[app]).await?;
         Ok::<_, EngineError>((
@@ -249,31 +350,17 @@ async fn look(hosts: &mut Hosts, app: &App) -> Result<BTreeMap<String, HostRelea
     join_all(looks).await.into_iter().collect()
 }
 
-fn way_back(
-    app: &App,
-    known: &BTreeMap<String, HostReleases>,
-    to: Option<&str>,
-) -> Result<Release, EngineError> {
-    let everywhere = |id: &str| known.values().all(|host| host.has(id));
-    let first = known.values().next();
-    let found = match to {
-        Some(id) => {
-            let release = first.and_then(|host| host.releases.iter().find(|r| r.id == id));
-            Some(
-                release
-                    .filter(|r| everywhere(&r.id))
-                    .ok_or_else(|| no_release(id, known))?,
-            )
-        }
-        None => first
-            .and_then(HostReleases::previous)
-            .filter(|release| everywhere(&release.id)),
-    };
+fn way_back(app: &App, known: &Known, to: Option<&str>) -> Result<Release, EngineError> {
+    if let Some(id) = to {
+        let named = choice::release(known, id).cloned();
+        return named.ok_or_else(|| no_release(id, known));
+    }
     let app = app.name.clone();
-    Ok(found.cloned().ok_or(DeployError::NoWayBack { app })?)
+    let back = choice::way_back(known).cloned();
+    Ok(back.ok_or(DeployError::NoWayBack { app })?)
 }
 
-fn no_release(id: &str, known: &BTreeMap<String, HostReleases>) -> EngineError {
+fn no_release(id: &str, known: &Known) -> EngineError {
     let ids: BTreeSet<&str> = known
         .values()
         .flat_map(|host| &host.releases)

@@ -1,19 +1,23 @@
-//! One release onto all hosts of an application, and back when it does not work.
+//! One release onto the hosts of an application: carried to all of them, then switched turn by
+//! turn. What happens when that fails is next door, in `recovery`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use futures_util::future::{join_all, try_join_all};
-use marg_model::{App, Event, Fleet, Host};
+use futures_util::future::join_all;
+use marg_model::{App, Event, Host};
 use marg_resources::Step;
 use marg_ssh::Deadline;
 use sha2::{Digest, Sha256};
 
-use super::history::{HostReleases, Record};
+use super::balancers::{Balancer, Word, tell};
+use super::choice::{self, Known};
+use super::course::{self, Turn, TurnKind};
+use super::history::Record;
 use super::source::Source;
-use super::{DeployError, Release, steps};
+use super::{DeployError, Manner, Release, steps};
 use crate::apply::run_steps;
-use crate::desired::promised;
+use crate::desired::{Desired, promised};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::host::link::Link;
@@ -22,19 +26,23 @@ use crate::report::DeployReport;
 /// How long carrying a release to or from a host may take.
 const CARRY: Duration = Duration::from_secs(1800);
 
-/// Connected hosts of the applications, held for as long as this lives.
+/// Connected hosts, held for as long as this lives.
 pub struct Hosts {
-    /// By name.
+    /// Hosts of the applications, by name.
     pub links: BTreeMap<String, Link>,
+    /// Balancers in front of them.
+    pub balancers: Vec<Balancer>,
 }
 
 impl Hosts {
     /// Lets all hosts go.
     pub async fn close(self) {
-        join_all(self.links.into_values().map(|link| link.session.close())).await;
+        let balancers = self.balancers.into_iter().map(|balancer| balancer.link);
+        let links = self.links.into_values().chain(balancers);
+        join_all(links.map(|link| link.session.close())).await;
     }
 
-    fn link(&mut self, host: &str) -> Result<&mut Link, EngineError> {
+    pub(super) fn link(&mut self, host: &str) -> Result<&mut Link, EngineError> {
         self.links
             .get_mut(host)
             .ok_or_else(|| EngineError::NoMachine {
@@ -45,62 +53,80 @@ impl Hosts {
 
 /// One release on its way.
 pub struct Rollout<'a> {
-    engine: &'a Engine,
-    fleet: &'a Fleet,
-    hosts: &'a mut Hosts,
-    app: &'a App,
-    release: Release,
-    known: &'a BTreeMap<String, HostReleases>,
-    /// Hosts on which the release is live, in the order in which it became so.
-    switched: Vec<String>,
+    pub(super) engine: &'a Engine,
+    pub(super) desired: Desired<'a>,
+    pub(super) hosts: &'a mut Hosts,
+    pub(super) app: &'a App,
+    pub(super) release: Release,
+    pub(super) known: &'a Known,
+    pub(super) manner: Manner,
+    /// Hosts that take part.
+    scope: BTreeSet<String>,
+    /// What was live on all hosts before.
+    pub(super) previous: Option<String>,
+    /// Hosts that were told to switch, in that order.
+    pub(super) switched: Vec<String>,
 }
 
 impl<'a> Rollout<'a> {
-    /// A rollout of `release`; `known` is what the hosts know of the application.
+    /// A rollout of `release` to all hosts; `known` is what they know of the application.
     pub fn new(
         engine: &'a Engine,
-        fleet: &'a Fleet,
+        desired: Desired<'a>,
         hosts: &'a mut Hosts,
-        app: &'a App,
-        release: Release,
-        known: &'a BTreeMap<String, HostReleases>,
+        (app, release): (&'a App, Release),
+        known: &'a Known,
+        manner: Manner,
     ) -> Self {
+        let scope = hosts.links.keys().cloned().collect();
+        // Whoever was taken down by a run that did not come to its end comes up again.
+        let begun = choice::unfinished(known).is_some_and(|begun| begun.maintenance);
+        let maintenance = manner.maintenance || begun;
         Self {
             engine,
-            fleet,
+            desired,
             hosts,
             app,
             release,
             known,
+            manner: Manner {
+                maintenance,
+                ..manner
+            },
+            scope,
+            previous: choice::last_common(known).map(str::to_owned),
             switched: Vec::new(),
         }
     }
 
-    /// Builds once, carries the same bytes everywhere, migrates once, switches host by host.
+    /// Carries the release everywhere, building it if nobody has it; migrates once; switches turn
+    /// by turn.
     pub async fn forward(&mut self, source: &Source) -> Result<(), EngineError> {
+        let again = self.holder().is_some();
         if let Err(reason) = self.prepare(source).await {
-            let discarded =
-                self.on_all(|rollout, _| vec![steps::discard(rollout.app, &rollout.release.id)]);
-            if let Err(error) = discarded.await {
-                self.note(format!(
-                    "what was left of the failed build stays on a host: {error}"
-                ));
-            }
+            self.abandon(again).await;
             return Err(self.before(reason));
         }
-        self.make_live("deploy").await
+        self.make_live("deploy").await?;
+        self.after().await
     }
 
-    /// Makes a release live that lies on all hosts already.
+    /// Makes a release live that lies on a host already.
     pub async fn back(&mut self) -> Result<(), EngineError> {
         self.engine.emit(Event::PhaseStarted {
             name: format!("roll back {}", self.app.name),
         });
-        let id = self.release.id.clone();
-        // The environment's variables may have changed since the release was made.
-        let caches = self.on_all(|rollout, _| vec![steps::rebuild_caches(rollout.app, &id)]);
-        caches.await.map_err(|reason| self.before(reason))?;
+        let spread = self.spread("rollback").await;
+        spread.map_err(|reason| self.before(reason))?;
         self.make_live("rollback").await
+    }
+
+    /// Brings a release that lies on a host to hosts that have none, and touches no others.
+    pub async fn join(&mut self, newcomers: BTreeSet<String>) -> Result<(), EngineError> {
+        self.scope = newcomers;
+        let spread = self.spread("deploy").await;
+        spread.map_err(|reason| self.before(reason))?;
+        self.make_live("deploy").await
     }
 
     /// What happened, for the report.
@@ -109,140 +135,250 @@ impl<'a> Rollout<'a> {
             app: self.app.name.clone(),
             release: self.release.id.clone(),
             commit: self.release.commit.clone(),
-            previous: self.previous(),
+            previous: self.previous.clone(),
             hosts: self.switched.clone(),
             millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }
 
     async fn prepare(&mut self, source: &Source) -> Result<(), EngineError> {
-        let builder = self.builder()?;
+        if self.holder().is_none() {
+            self.build(source).await?;
+        }
+        self.spread("deploy").await?;
+        if self.manner.maintenance {
+            self.on_all(|rollout, _| vec![steps::down(rollout.app)])
+                .await?;
+        }
+        let (app, id) = (self.app, self.release.id.clone());
+        let folder = format!("releases/{id}");
+        let before = steps::hooks(app, &folder, "before", &app.before).into_iter();
+        let once = before.chain([steps::migrate(app, &id)]).collect();
+        let canary = self.canary()?;
+        run_steps(self.engine, self.hosts.link(&canary)?, once).await?;
+        Ok(())
+    }
+
+    async fn build(&mut self, source: &Source) -> Result<(), EngineError> {
+        let builder = self.canary()?;
         let archive = source.archive().await.map_err(DeployError::from)?;
         let (app, release) = (self.app, self.release.clone());
         let receive = steps::receive(&steps::source_path(app, &release.id));
         let link = self.hosts.link(&builder)?;
+        let deadline = Deadline::after(CARRY);
         link.session
-            .upload(archive.as_slice(), &receive, Deadline::after(CARRY))
+            .upload(archive.as_slice(), &receive, deadline)
             .await?;
         run_steps(self.engine, link, steps::build(app, &release)).await?;
-        let checksum = self.carry(&builder).await?;
-        self.on_all(|rollout, _| steps::place(rollout.app, &rollout.release, &checksum))
-            .await?;
-        let first = self.order().first().cloned().unwrap_or(builder);
-        let link = self.hosts.link(&first)?;
-        run_steps(self.engine, link, vec![steps::migrate(app, &release.id)]).await?;
         Ok(())
     }
 
-    /// Brings the finished release from where it was built to every other host, and returns its
-    /// checksum, which each host compares before it unpacks.
-    async fn carry(&mut self, builder: &str) -> Result<String, EngineError> {
-        let path = steps::artefact_path(self.app, &self.release.id);
+    /// A host on which the release lies unpacked.
+    fn holder(&self) -> Option<String> {
+        let has = |(_, known): &(&String, &super::HostReleases)| known.has(&self.release.id);
+        self.known.iter().find(has).map(|(host, _)| host.clone())
+    }
+
+    /// Brings the same bytes to every host that lacks the release. Those that have it get new
+    /// caches: the variables may have changed since. All write down what begins.
+    async fn spread(&mut self, action: &str) -> Result<(), EngineError> {
+        let holder = self.holder();
+        let id = self.release.id.clone();
+        let lacks = |host: &&String| !self.known.get(*host).is_some_and(|host| host.has(&id));
+        let lacking: Vec<String> = self.scope.iter().filter(lacks).cloned().collect();
+        let mut checksum = String::new();
+        if !lacking.is_empty() {
+            checksum = self.carry(holder.as_deref(), &lacking).await?;
+        }
+        let line = serde_json::to_string(&self.record(action)).unwrap_or_default();
+        self.on_all(|rollout, host| {
+            let mut steps = vec![steps::announce(rollout.app, &line)];
+            if lacking.iter().any(|lacking| lacking == host) {
+                steps.extend(steps::place(rollout.app, &rollout.release, &checksum));
+            } else {
+                steps.push(steps::rebuild_caches(rollout.app, &id));
+            }
+            steps
+        })
+        .await
+    }
+
+    /// Brings the archive of the release to hosts, and returns its checksum, which each of them
+    /// compares before it unpacks.
+    async fn carry(&mut self, holder: Option<&str>, to: &[String]) -> Result<String, EngineError> {
+        let (app, id) = (self.app, self.release.id.clone());
+        let from = match holder {
+            Some(holder) => {
+                let pack = vec![steps::pack(app, &id)];
+                run_steps(self.engine, self.hosts.link(holder)?, pack).await?;
+                holder.to_owned()
+            }
+            None => self.canary()?,
+        };
+        let path = steps::artefact_path(app, &id);
         let local = |source| DeployError::Local { source };
         let file = tempfile::NamedTempFile::new().map_err(local)?;
         let writer = tokio::fs::File::from_std(file.reopen().map_err(local)?);
         let fetch = format!("cat {}", marg_resources::quote(&path));
         let deadline = Deadline::after(CARRY);
-        self.hosts
-            .link(builder)?
-            .session
-            .download(&fetch, writer, deadline)
-            .await?;
+        let link = self.hosts.link(&from)?;
+        link.session.download(&fetch, writer, deadline).await?;
         let bytes = tokio::fs::read(file.path()).await.map_err(local)?;
         let receive = steps::receive(&path);
-        let others = self
-            .hosts
-            .links
-            .values()
-            .filter(|link| link.host != builder);
-        try_join_all(others.map(|link| link.session.upload(bytes.as_slice(), &receive, deadline)))
-            .await?;
+        let others = self.hosts.links.values();
+        let others = others.filter(|link| link.host != from && to.contains(&link.host));
+        let uploads = others.map(|link| link.session.upload(bytes.as_slice(), &receive, deadline));
+        for uploaded in join_all(uploads).await {
+            uploaded?;
+        }
+        if holder.is_some() {
+            let done = vec![steps::unpack_done(app, &id)];
+            run_steps(self.engine, self.hosts.link(&from)?, done).await?;
+        }
         let digest = Sha256::digest(&bytes);
         Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// Switches host by host, those that serve first; each must answer before the next.
+    /// Switches turn by turn; each turn's hosts must be well before the next begins.
     async fn make_live(&mut self, action: &str) -> Result<(), EngineError> {
-        for host in self.order() {
-            self.switched.push(host.clone());
-            let id = self.release.id.clone();
-            let steps = self.switch_steps(&host, &id)?;
-            let link = self.hosts.link(&host)?;
-            if let Err(error) = run_steps(self.engine, link, steps).await {
-                return Err(self.take_back(&host, error.into()).await);
+        for turn in self.course() {
+            if self.is_balanced() {
+                self.engine.emit(Event::PhaseStarted {
+                    name: format!("{} on {}", self.app.name, turn.hosts.join(", ")),
+                });
+            }
+            self.switched.extend(turn.hosts.iter().cloned());
+            let failures = self.take_turn(&turn).await;
+            if !failures.is_empty() {
+                return Err(self.recover(action, failures).await);
             }
         }
         self.finish(action).await
     }
 
-    fn switch_steps(&self, host: &str, id: &str) -> Result<Vec<Step>, EngineError> {
-        let host = self.host(host)?;
-        let mut steps = vec![steps::switch(self.app, id, promised(host)?, serves(host))];
-        if serves(host) {
-            steps.push(steps::health(self.app));
+    async fn take_turn(&mut self, turn: &Turn) -> Vec<(String, EngineError)> {
+        let web = matches!(turn.kind, TurnKind::Canary | TurnKind::Web);
+        // In a maintenance nobody is served by the old release anyway.
+        if web
+            && !self.manner.maintenance
+            && let Err(error) = self.tell(Word::Drain, &turn.hosts).await
+        {
+            return self.blame(&turn.hosts, error);
         }
-        if host.has_role("worker") {
+        let id = self.release.id.clone();
+        let targets = turn.hosts.iter().map(|host| (host.clone(), id.clone()));
+        let failures = self.switch(targets.collect()).await;
+        if !web {
+            return failures;
+        }
+        let failed = |host: &&String| failures.iter().any(|(name, _)| name == *host);
+        let well = turn.hosts.iter().filter(|host| !failed(host));
+        let well: Vec<String> = well.cloned().collect();
+        match self.tell(Word::Ready, &well).await {
+            Ok(()) => failures,
+            Err(error) => failures
+                .into_iter()
+                .chain(self.blame(&well, error))
+                .collect(),
+        }
+    }
+
+    /// An error of a balancer concerns all hosts that it was told of; it is told once.
+    fn blame(&self, hosts: &[String], error: EngineError) -> Vec<(String, EngineError)> {
+        let mut error = Some(error);
+        let blame = |host: &String| {
+            let other = || EngineError::Needed {
+                host: host.clone(),
+                needed: "a balancer".to_owned(),
+            };
+            (host.clone(), error.take().unwrap_or_else(other))
+        };
+        hosts.iter().map(blame).collect()
+    }
+
+    pub(super) async fn tell(&mut self, word: Word, hosts: &[String]) -> Result<(), EngineError> {
+        let blueprint = &self.desired.fleet.blueprint;
+        let hosts = hosts.iter().filter_map(|name| blueprint.host(name));
+        let web: Vec<&Host> = hosts.filter(|host| host.has_role("nginx")).collect();
+        if web.is_empty() {
+            return Ok(());
+        }
+        let (engine, desired) = (self.engine, self.desired);
+        let balancers = &mut self.hosts.balancers;
+        tell(engine, &desired, balancers, word, (&web, self.app)).await
+    }
+
+    /// Switches hosts to releases, side by side, and returns those that failed.
+    pub(super) async fn switch(
+        &mut self,
+        targets: BTreeMap<String, String>,
+    ) -> Vec<(String, EngineError)> {
+        let mut planned = BTreeMap::new();
+        let mut failures = Vec::new();
+        for (host, id) in targets {
+            match self.switch_steps(&host, &id) {
+                Ok(steps) => {
+                    planned.insert(host, steps);
+                }
+                Err(error) => failures.push((host, error)),
+            }
+        }
+        failures.extend(self.run(planned).await);
+        failures
+    }
+
+    /// Runs steps side by side, and returns the hosts on which they failed.
+    pub(super) async fn run(
+        &mut self,
+        mut planned: BTreeMap<String, Vec<Step>>,
+    ) -> Vec<(String, EngineError)> {
+        let engine = self.engine;
+        let links = self.hosts.links.iter_mut();
+        let running = links.filter_map(|(host, link)| {
+            let steps = planned.remove(host)?;
+            Some(async move {
+                let ran = run_steps(engine, link, steps).await;
+                ran.err().map(|error| (host.clone(), error.into()))
+            })
+        });
+        let failures = join_all(running).await;
+        failures.into_iter().flatten().collect()
+    }
+
+    fn switch_steps(&self, host: &str, id: &str) -> Result<Vec<Step>, EngineError> {
+        let missing = || EngineError::NoMachine {
+            host: host.to_owned(),
+        };
+        let host = self.desired.fleet.blueprint.host(host);
+        let host = host.ok_or_else(missing)?;
+        let serves = course::serves(host);
+        let mut steps = vec![steps::switch(self.app, id, promised(host)?, serves)];
+        if self.manner.maintenance {
+            steps.push(steps::up(self.app));
+        }
+        if serves {
+            steps.push(steps::health(self.app, self.is_balanced()));
+        }
+        if host.has_role("worker") && self.app.workers > 0 {
             steps.push(steps::restart_workers(self.app));
         }
         Ok(steps)
     }
 
-    /// Every host goes back to what it had, also those that did work: one version everywhere.
-    async fn take_back(&mut self, failed: &str, reason: EngineError) -> EngineError {
-        let mut also = Vec::new();
-        for host in self.switched.clone().into_iter().rev() {
-            let result = match self.live_on(&host) {
-                Some(previous) => self.switch_steps(&host, &previous),
-                None => Ok(vec![steps::nothing_live(self.app)]),
-            };
-            let restored = match (result, self.hosts.link(&host)) {
-                (Ok(steps), Ok(link)) => run_steps(self.engine, link, steps)
-                    .await
-                    .map_err(EngineError::from),
-                (Err(error), _) | (_, Err(error)) => Err(error),
-            };
-            also.extend(restored.err().map(|error| error.to_string()));
-        }
-        let discarded = self
-            .on_all(|rollout, _| vec![steps::discard(rollout.app, &rollout.release.id)])
-            .await;
-        also.extend(discarded.err().map(|error| error.to_string()));
-        let (app, release) = (self.app.name.clone(), self.release.id.clone());
-        let (host, reason) = (failed.to_owned(), Box::new(reason));
-        if also.is_empty() {
-            let restored = self.previous().unwrap_or_else(|| "nothing".to_owned());
-            return DeployError::TakenBack {
-                app,
-                release,
-                host,
-                restored,
-                reason,
-            }
-            .into();
-        }
-        DeployError::Stuck {
-            app,
-            release,
-            host,
-            reason,
-            also: also.join("; "),
-        }
-        .into()
+    /// Runs steps on all hosts that take part, side by side.
+    pub(super) async fn on_all(
+        &mut self,
+        make: impl Fn(&Rollout<'_>, &str) -> Vec<Step>,
+    ) -> Result<(), EngineError> {
+        let scope = self.scope.iter();
+        let planned = scope.map(|host| (host.clone(), make(self, host))).collect();
+        let failures = self.run(planned).await;
+        failures.into_iter().next().map_or(Ok(()), |one| Err(one.1))
     }
 
     /// Writes down who did what, and removes what is too old.
     async fn finish(&mut self, action: &str) -> Result<(), EngineError> {
-        let record = Record {
-            action: action.to_owned(),
-            release: self.release.id.clone(),
-            previous: self.previous(),
-            commit: self.release.commit.clone(),
-            by: self.engine.options().who.clone(),
-            at: jiff::Timestamp::now()
-                .strftime("%Y-%m-%dT%H:%M:%SZ")
-                .to_string(),
-        };
-        let line = serde_json::to_string(&record).unwrap_or_default();
+        let line = serde_json::to_string(&self.record(action)).unwrap_or_default();
         self.on_all(|rollout, host| {
             let keep = rollout.kept(host);
             vec![
@@ -253,14 +389,44 @@ impl<'a> Rollout<'a> {
         .await
     }
 
-    /// The newest releases of a host, this one and the one before included.
+    async fn after(&mut self) -> Result<(), EngineError> {
+        let (engine, app) = (self.engine, self.app);
+        let Some(step) = steps::hooks(app, "current", "after", &app.after) else {
+            return Ok(());
+        };
+        let canary = self.canary()?;
+        let ran = run_steps(engine, self.hosts.link(&canary)?, vec![step]).await;
+        ran.map_err(|reason| {
+            let (app, release) = (self.app.name.clone(), self.release.id.clone());
+            DeployError::After {
+                app,
+                release,
+                reason: Box::new(reason.into()),
+            }
+            .into()
+        })
+    }
+
+    fn record(&self, action: &str) -> Record {
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+        Record {
+            action: action.to_owned(),
+            release: self.release.id.clone(),
+            previous: self.previous.clone(),
+            commit: self.release.commit.clone(),
+            by: self.engine.options().who.clone(),
+            at: now.to_string(),
+            maintenance: self.manner.maintenance,
+        }
+    }
+
+    /// The newest releases of a host that were once live everywhere, this one and the one before
+    /// included.
     fn kept(&self, host: &str) -> Vec<String> {
         let mut ids: Vec<String> = self.known.get(host).map_or_else(Vec::new, |known| {
-            known
-                .releases
-                .iter()
-                .map(|release| release.id.clone())
-                .collect()
+            let finished = |id: &str| known.history.iter().any(|record| record.release == id);
+            let ids = known.releases.iter().map(|release| release.id.clone());
+            ids.filter(|id| finished(id)).collect()
         });
         ids.push(self.release.id.clone());
         ids.sort();
@@ -269,86 +435,37 @@ impl<'a> Rollout<'a> {
             .len()
             .saturating_sub(usize::from(self.app.keep_releases.max(1)));
         let mut kept = ids.split_off(surplus);
-        kept.extend(self.live_on(host));
+        kept.extend(self.previous.clone());
         kept
     }
 
-    /// Runs steps on all hosts side by side.
-    async fn on_all(
-        &mut self,
-        make: impl Fn(&Rollout<'_>, &str) -> Vec<Step>,
-    ) -> Result<(), EngineError> {
-        let mut planned: BTreeMap<String, Vec<Step>> = self
-            .hosts
-            .links
-            .keys()
-            .map(|host| (host.clone(), make(self, host)))
-            .collect();
-        let engine = self.engine;
-        let running =
-            self.hosts.links.iter_mut().map(|(host, link)| {
-                run_steps(engine, link, planned.remove(host).unwrap_or_default())
-            });
-        try_join_all(running).await?;
-        Ok(())
-    }
-
-    /// Hosts in the order in which they switch: those that serve, then the others.
-    fn order(&self) -> Vec<String> {
-        let hosts = || self.fleet.with_role("app").map(|(host, _)| host);
-        let serving = hosts().filter(|host| serves(host));
-        let others = hosts().filter(|host| !serves(host));
-        serving
-            .chain(others)
-            .map(|host| host.name.clone())
-            .collect()
-    }
-
-    /// The host that builds: the first that serves, since it has what the application needs.
-    fn builder(&self) -> Result<String, EngineError> {
-        self.order()
-            .into_iter()
-            .next()
-            .ok_or_else(|| EngineError::NoSuch {
-                what: "host with the role",
-                name: "app".to_owned(),
-                known: "none".to_owned(),
-            })
-    }
-
-    fn host(&self, name: &str) -> Result<&Host, EngineError> {
-        let missing = || EngineError::NoMachine {
-            host: name.to_owned(),
+    fn course(&self) -> Vec<Turn> {
+        let mut members = course::members(&self.desired.fleet.blueprint);
+        members.retain(|member| self.scope.contains(&member.name));
+        // Nobody is served in a maintenance: the sooner all are up again, the better.
+        let batch = match self.manner.maintenance {
+            true => usize::MAX,
+            false => usize::from(self.manner.batch),
         };
-        self.fleet.blueprint.host(name).ok_or_else(missing)
+        course::course(&members, batch)
     }
 
-    fn live_on(&self, host: &str) -> Option<String> {
-        self.known.get(host).and_then(|known| known.live.clone())
+    /// The host that goes first, builds and migrates.
+    pub(super) fn canary(&self) -> Result<String, EngineError> {
+        let first = self.course().into_iter().flat_map(|turn| turn.hosts).next();
+        first.ok_or_else(|| EngineError::NoSuch {
+            what: "host with the role",
+            name: "app".to_owned(),
+            known: "none".to_owned(),
+        })
     }
 
-    fn previous(&self) -> Option<String> {
-        self.order().iter().find_map(|host| self.live_on(host))
+    /// Whether visitors come through a balancer.
+    pub(super) fn is_balanced(&self) -> bool {
+        let blueprint = &self.desired.fleet.blueprint;
+        blueprint
+            .hosts
+            .iter()
+            .any(|host| self.desired.balances(host))
     }
-
-    fn before(&self, reason: EngineError) -> EngineError {
-        let (app, release) = (self.app.name.clone(), self.release.id.clone());
-        DeployError::Before {
-            app,
-            release,
-            reason: Box::new(reason),
-        }
-        .into()
-    }
-
-    fn note(&self, message: String) {
-        self.engine.emit(Event::Note {
-            host: None,
-            message,
-        });
-    }
-}
-
-fn serves(host: &Host) -> bool {
-    host.has_role("php-fpm")
 }

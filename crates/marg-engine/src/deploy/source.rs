@@ -250,6 +250,9 @@ mod tests {
             upload_limit: "20M".to_owned(),
             tls: None,
             keep_releases: 5,
+            on_failure: marg_model::OnFailure::Stop,
+            before: Vec::new(),
+            after: Vec::new(),
             env: Default::default(),
         }
     }

@@ -11,6 +11,9 @@ use super::Release;
 /// Folder on a host for what is being built and carried; only root may look into it.
 pub const CARRY: &str = "/var/lib/marg/releases";
 
+/// File in an application's folder that tells what was begun; gone when it came to its end.
+pub const UNFINISHED: &str = "deploy.unfinished.json";
+
 const MINUTES: u64 = 60;
 
 /// Path of the source archive on the build host.
@@ -99,12 +102,15 @@ pub fn place(app: &App, release: &Release, checksum: &str) -> Vec<Step> {
     let artefact = quote(&artefact_path(app, id));
     let unpack = format!(
         "echo {checksum}\\ \\ {artefact} | sha256sum -c --quiet\n\
-         install -d -o {user} -g {user} -m 0755 {folder}.new\n\
+         rm -rf {folder}.new\n\
+         install -d -m 0755 {folder}.new\n\
          tar -xzf {artefact} -C {folder}.new --no-same-owner\n\
+         {assets}\
          chown -R {user}:{user} {folder}.new\n\
          rm -rf {folder}\n\
          mv -T {folder}.new {folder}\n\
-         rm -f {artefact}\n"
+         rm -f {artefact}\n",
+        assets = keep_assets(app, id),
     );
     vec![
         step(format!("{}: unpack the release", app.name), unpack, 5),
@@ -114,6 +120,95 @@ pub fn place(app: &App, release: &Release, checksum: &str) -> Vec<Step> {
             5,
         ),
     ]
+}
+
+/// Built assets are also kept beside the releases: a page of one release may ask a host for them
+/// that has another one live. Links to the same bytes, made while all of it is root's own.
+fn keep_assets(app: &App, id: &str) -> String {
+    format!(
+        "if [ -d {folder}/public/build ]; then\n\
+         (cd {folder}/public/build\n\
+         find . -type d -exec sh -c 'for d; do install -d -m 0755 \"$0/$d\"; done' {kept} {{}} +\n\
+         find . -type f -exec sh -c 'for f; do [ -e \"$0/$f\" ] || ln -- \"$f\" \"$0/$f\"; done' \
+         {kept} {{}} +)\n\
+         fi\n",
+        folder = quote(&format!("{}/releases/{id}.new", app.root())),
+        kept = quote(&format!("{}/shared/build", app.root())),
+    )
+}
+
+/// Packs a release that lies on a host, for a host that lacks it. Caches hold secrets and are
+/// made anew there.
+pub fn pack(app: &App, id: &str) -> Step {
+    let body = format!(
+        "umask 077; mkdir -p {folder}\n\
+         tar --sort=name --owner=0 --group=0 --numeric-owner \
+         --exclude='./bootstrap/cache/config.php' --exclude='./bootstrap/cache/routes-v7.php' \
+         --exclude='./bootstrap/cache/events.php' -C {release} -czf {artefact} .\n",
+        folder = quote(CARRY),
+        release = quote(&format!("{}/releases/{id}", app.root())),
+        artefact = quote(&artefact_path(app, id)),
+    );
+    step(format!("{}: pack {id}", app.name), body, 5)
+}
+
+/// Removes what was carried.
+pub fn unpack_done(app: &App, id: &str) -> Step {
+    let body = format!("rm -f -- {}\n", quote(&artefact_path(app, id)));
+    step(format!("{}: remove the archive", app.name), body, 1)
+}
+
+/// Writes down what begins, so that the same command goes on and a rollback knows where to.
+pub fn announce(app: &App, line: &str) -> Step {
+    let body = format!(
+        "cd {root}\n\
+         cat > {UNFINISHED}.new <<'MARG_RECORD'\n{line}\nMARG_RECORD\n\
+         mv -fT {UNFINISHED}.new {UNFINISHED}\n",
+        root = quote(&app.root()),
+    );
+    step(format!("{}: write down what begins", app.name), body, 1)
+}
+
+/// Commands of the inventory, once, as the application's user in a release.
+pub fn hooks(app: &App, folder: &str, when: &str, commands: &[String]) -> Option<Step> {
+    if commands.is_empty() {
+        return None;
+    }
+    let body = format!(
+        "cd {folder}\n\
+         runuser -u {user} -- env HOME={home} sh -e <<'MARG_HOOK'\n{commands}\nMARG_HOOK\n",
+        folder = quote(&format!("{}/{folder}", app.root())),
+        user = quote(&app.slug()),
+        home = quote(&format!("{}/home", app.root())),
+        commands = commands.join("\n"),
+    );
+    Some(step(format!("{}: run `{when}`", app.name), body, 20))
+}
+
+/// Tells visitors to come again in a minute, and workers to wait. A host without a live release
+/// has nobody to tell.
+pub fn down(app: &App) -> Step {
+    let root = app.root();
+    let current = format!("{root}/current");
+    let body = format!(
+        "[ ! -e {marker} ] || exit 0\nif [ -e {artisan} ]; then\n{down}fi\n",
+        marker = quote(&format!("{root}/shared/storage/framework/down")),
+        artisan = quote(&format!("{current}/artisan")),
+        down = artisan(app, &current, "down --retry=60"),
+    );
+    step(format!("{}: down for maintenance", app.name), body, 2)
+}
+
+/// Ends the maintenance, whatever the application itself can still do: without this file it
+/// serves.
+pub fn up(app: &App) -> Step {
+    let framework = format!("{}/shared/storage/framework", app.root());
+    let body = format!(
+        "rm -f -- {} {}\n",
+        quote(&format!("{framework}/down")),
+        quote(&format!("{framework}/maintenance.php"))
+    );
+    step(format!("{}: up again", app.name), body, 1)
 }
 
 /// Configuration, routes, events and views, cached in the release itself. The configuration's
@@ -178,14 +273,16 @@ pub fn nothing_live(app: &App) -> Step {
 }
 
 /// Workers finish their job and start again with the new code; the step waits until those that
-/// ran before are gone. A job that takes longer than that is left to finish.
+/// ran before are gone. A job that takes longer than that is left to finish. Each process is
+/// told by a signal: `queue:restart` would reach the workers of every application and host that
+/// shares the cache's prefix. Supervisor starts each anew as soon as it has ended.
 pub fn restart_workers(app: &App) -> Step {
     let body = format!(
         "old=$(supervisorctl status {group} | sed -n 's/.*RUNNING *pid \\([0-9]*\\),.*/\\1/p')\n\
-         {restart}\
          supervisorctl update\n\
+         for pid in $old; do kill -TERM \"$pid\" 2>/dev/null || :; done\n\
          for program in $(supervisorctl status {group} | sed -n 's/^\\([^ ]*\\) *\\(STOPPED\\|EXITED\\|FATAL\\).*/\\1/p'); do\n\
-         supervisorctl start \"$program\"\n\
+         supervisorctl start \"$program\" || :\n\
          done\n\
          tries=1200\n\
          for pid in $old; do\n\
@@ -199,18 +296,18 @@ pub fn restart_workers(app: &App) -> Step {
          sleep 0.25\n\
          done\n",
         group = quote(&format!("{}-worker:*", app.slug())),
-        restart = artisan(app, &format!("{}/current", app.root()), "queue:restart"),
     );
     step(format!("{}: restart its workers", app.name), body, 10)
 }
 
-/// Asks the application itself, on the host, until it answers 2xx.
-pub fn health(app: &App) -> Step {
+/// Asks the application itself, on the host, until it answers 2xx: the new code is warm when
+/// visitors come. Behind a balancer TLS ends there.
+pub fn health(app: &App, balanced: bool) -> Step {
     let host = app
         .hostnames
         .first()
         .map_or(app.name.as_str(), String::as_str);
-    let (scheme, port) = if app.tls.is_some() {
+    let (scheme, port) = if app.tls.is_some() && !balanced {
         ("https", 443)
     } else {
         ("http", 80)
@@ -233,8 +330,10 @@ pub fn health(app: &App) -> Step {
 /// Remembers on the host who made what live, and when.
 pub fn record(app: &App, line: &str) -> Step {
     let body = format!(
-        "cat >> {log} <<'MARG_RECORD'\n{line}\nMARG_RECORD\n",
-        log = quote(&format!("{}/deploys.jsonl", app.root())),
+        "cd {root}\n\
+         cat >> deploys.jsonl <<'MARG_RECORD'\n{line}\nMARG_RECORD\n\
+         rm -f -- {UNFINISHED}\n",
+        root = quote(&app.root()),
     );
     step(format!("{}: record the deploy", app.name), body, 1)
 }
@@ -250,8 +349,14 @@ pub fn prune(app: &App, keep: &[String]) -> Step {
          case $release in \"$live\"|{kept}) continue ;; esac\n\
          rm -rf -- \"$release\"\n\
          done\n\
-         rm -rf {root}/build\n",
+         rm -rf {root}/build\n\
+         rm -f -- {CARRY}/{slug}-2*.tar.gz {CARRY}/{slug}-2*.part\n\
+         if [ -d {root}/shared/build ]; then\n\
+         find {root}/shared/build -type f -links 1 -delete\n\
+         find {root}/shared/build -mindepth 1 -type d -empty -delete\n\
+         fi\n",
         root = quote(&app.root()),
+        slug = quote(&app.slug()),
         kept = if kept.is_empty() {
             "''".to_owned()
         } else {
@@ -267,7 +372,8 @@ pub fn discard(app: &App, id: &str) -> Step {
         "cd {root}\n\
          live=$(readlink current || :)\n\
          [ \"$live\" = releases/{id} ] || rm -rf -- releases/{id} releases/{id}.new build/{id}\n\
-         rm -f -- {artefact} {source}\n",
+         rm -f -- {artefact} {source}\n\
+         if [ -e {UNFINISHED} ] && grep -qF -- {id} {UNFINISHED}; then rm -f -- {UNFINISHED}; fi\n",
         root = quote(&app.root()),
         id = quote(id),
         artefact = quote(&artefact_path(app, id)),

@@ -1,5 +1,7 @@
 //! `file`: a regular file with its content, mode and owner, or its absence.
 
+mod answer;
+
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -7,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use marg_model::Secret;
 use sha2::{Digest, Sha256};
 
+use self::answer::{PathAnswer, sum_of};
 use crate::answer::Misread;
 use crate::change::{Action, Change, Place, TextDiff, Validator, Verdict, Work};
 use crate::kind::{Before, Kind};
@@ -266,48 +269,6 @@ esac"
                 self.change(Action::Update, reasons.join(", "), content.clone(), !same)
             }
         }
-    }
-}
-
-/// A line of `sha256sum -c`: a path, and whether its content has the desired checksum.
-fn sum_of(line: &str) -> Option<(&str, bool)> {
-    let verdicts = [(": OK", true), (": FAILED", false), (": FAILED open or read", false)];
-    let path = |(end, same)| Some((line.strip_suffix(end)?, same));
-    verdicts.into_iter().find_map(path)
-}
-
-#[derive(Default)]
-struct PathAnswer<'a> {
-    stat: Option<&'a str>,
-    same: Option<bool>,
-    content: Option<&'a str>,
-}
-
-impl PathAnswer<'_> {
-    fn seen(self, path: &str) -> Result<FileSeen, Misread> {
-        let misread = |what: &str| File::misread(format!("{what} of {path}"));
-        let Some(stat) = self.stat else {
-            return Ok(FileSeen::Missing);
-        };
-        let mut words = stat.splitn(4, ' ');
-        let (Some(mode), Some(owner), Some(group), Some(kind)) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            return Err(misread("stat"));
-        };
-        if !kind.starts_with("regular") {
-            return Ok(FileSeen::Other(kind.to_owned()));
-        }
-        let content = self.content.map(|encoded| STANDARD.decode(encoded)).transpose();
-        Ok(FileSeen::Present {
-            mode: u32::from_str_radix(mode, 8).map_err(|_| misread("mode"))?,
-            owner: owner.to_owned(),
-            group: group.to_owned(),
-            same: self.same.ok_or_else(|| misread("checksum"))?,
-            content: content
-                .map_err(|_| misread("content"))?
-                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
-        })
     }
 }
 

@@ -39,6 +39,11 @@ impl Service {
         Self { unit: unit.into(), running: false }
     }
 
+    /// Whether it is wanted to run.
+    pub fn runs(&self) -> bool {
+        self.running
+    }
+
     fn start(&self, seen: &ServiceSeen, before: &Before) -> Verdict {
         let owed = seen.owed.max(before.owed.get(&self.unit).copied());
         let unit = quote(&self.unit);
@@ -48,7 +53,15 @@ impl Service {
         }
         if !seen.enabled {
             words.push("enable");
-            commands.push(format!("systemctl -q enable {unit}"));
+            // Packages enable their units themselves, and to enable one twice costs as much as once.
+            commands.push(match before.brings_files() {
+                true => format!(
+                    "case $(systemctl is-enabled {unit} 2>/dev/null) in\n\
+                     enabled|static|alias|indirect|generated) ;;\n\
+                     *) systemctl -q enable {unit} ;;\nesac"
+                ),
+                false => format!("systemctl -q enable {unit}"),
+            });
         }
         if !seen.active {
             words.push("start");

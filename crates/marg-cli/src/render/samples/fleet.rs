@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use marg::{
-    AppReleases, DeployReport, FleetStatus, HostReleases, HostReport, HostStatus, Led, Release,
-    Report,
+    AppReleases, DeployReport, FleetStatus, HostReleases, HostReport, HostStatus, Led, Record,
+    Release, Report,
 };
 
 use super::words;
@@ -117,18 +117,28 @@ pub fn releases() -> Vec<AppReleases> {
         live: live.map(|release| release.id.clone()),
         releases: releases.iter().map(|&release| release.clone()).collect(),
         history: Vec::new(),
+        unfinished: None,
     };
     let app = |app: &str, hosts| AppReleases {
         app: app.to_owned(),
         hosts,
     };
+    let begun = HostReleases {
+        unfinished: Some(Record {
+            action: "deploy".to_owned(),
+            release: new.id.clone(),
+            previous: Some(old.id.clone()),
+            commit: new.commit.clone(),
+            by: new.by.clone(),
+            at: new.at.clone(),
+            maintenance: false,
+        }),
+        ..host("http1", Some(&new), &[&old, &new])
+    };
     vec![
         app(
             "flow.marg",
-            vec![
-                host("http1", Some(&new), &[&old, &new]),
-                host("worker1", Some(&old), &[&old, &new]),
-            ],
+            vec![begun, host("worker1", Some(&old), &[&old, &new])],
         ),
         app(
             "links.marg",

@@ -214,7 +214,8 @@ impl Kind for Timer {
         }
         let timer = quote(&self.unit("timer"));
         let script = files.script.text(format!(
-            "systemctl daemon-reload\nsystemctl -q enable {timer}\nsystemctl restart {timer}"
+            "systemctl -q --no-reload enable {timer}\nsystemctl daemon-reload\n\
+             systemctl restart {timer}"
         ));
         Verdict::Will(Change {
             action: files.action.unwrap_or(Action::Run),

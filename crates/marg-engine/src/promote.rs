@@ -1,0 +1,439 @@
+//! Makes another host of a replicated role lead: a planned switch-over while the leader lives, a
+//! failover when it does not. The role has the words; here is the order in which they are said.
+//!
+//! Every run begins with the question how things are, so that one that was interrupted goes on
+//! when the same command is given again.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use marg_model::{Blueprint, Event, Fleet, Host, Machine, Secrets};
+use marg_resources::{
+    Context, HostAnswer, HostAnswers, Promotion, Role, RoleError, Shell, Step, Succession,
+};
+use serde::Serialize;
+
+use crate::apply::run_steps;
+use crate::desired::promised;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::host::HostError;
+use crate::host::link::{Link, Place};
+use crate::host::talk::Lock;
+
+/// How long a host may take to answer before it counts as silent: somebody waits for this.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a host may take until it follows: it may need a copy of everything.
+const FOLLOW: Duration = Duration::from_secs(1200);
+
+/// What a promote would do.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PromotePreview {
+    /// The host that is to lead.
+    pub host: String,
+    /// The service that it is to lead.
+    pub service: String,
+    /// Whether it leads already.
+    pub done: bool,
+    /// The leader that lives and hands over; nothing is lost then.
+    pub from: Option<String>,
+    /// What may be lost and what must not happen; empty where there is no risk.
+    pub risks: Vec<String>,
+}
+
+/// What a promote did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct PromoteReport {
+    /// The host that leads.
+    pub host: String,
+    /// The service that it leads.
+    pub service: String,
+    /// Who handed over.
+    pub from: Option<String>,
+    /// Milliseconds from the last write on the old leader to the first on the new one, as seen by
+    /// the hosts; absent where nobody handed over.
+    pub pause_millis: Option<u64>,
+    /// Hosts that follow it.
+    pub followers: Vec<String>,
+    /// Hosts that do not follow yet; the next provision makes them.
+    pub left: Vec<String>,
+}
+
+impl Engine {
+    /// What [`Engine::promote`] would do, and what it would risk. Changes nothing.
+    pub async fn promote_preview(
+        &self,
+        blueprint: &Blueprint,
+        host: &str,
+    ) -> Result<PromotePreview, EngineError> {
+        let fleet = self.existing_fleet(blueprint).await?;
+        let group = Group::of(self, &fleet, host, &Lock::None).await?;
+        let succession = (group.words.judge)(&fleet, &group.answers, host)?;
+        let preview = PromotePreview {
+            host: host.to_owned(),
+            service: group.words.of.to_owned(),
+            done: succession.done,
+            from: succession.retiring,
+            risks: succession.risks,
+        };
+        group.close().await;
+        Ok(preview)
+    }
+
+    /// Makes `host` lead. With `accept_risks` also when something may be lost by it.
+    pub async fn promote(
+        &self,
+        blueprint: &Blueprint,
+        host: &str,
+        accept_risks: bool,
+    ) -> Result<PromoteReport, EngineError> {
+        let fleet = self.existing_fleet(blueprint).await?;
+        let mut group = Group::of(self, &fleet, host, &self.lock()).await?;
+        let succession = (group.words.judge)(&fleet, &group.answers, host)?;
+        if !accept_risks && !succession.risks.is_empty() {
+            return Err(RoleError::Leader {
+                of: group.words.of,
+                message: succession.risks.join("; "),
+            }
+            .into());
+        }
+        let pause = match succession.done {
+            true => None,
+            false => group.switch(host, &succession).await?,
+        };
+        let mut report = PromoteReport {
+            host: host.to_owned(),
+            service: group.words.of.to_owned(),
+            from: succession.retiring.clone(),
+            pause_millis: pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+            left: succession.away.clone(),
+            ..PromoteReport::default()
+        };
+        let others = succession.others.iter().chain(&succession.retiring);
+        group.follow(host, others, &mut report).await?;
+        group.close().await;
+        Ok(report)
+    }
+}
+
+/// A role's words for the host of a context.
+type Words = fn(&Context) -> Shell;
+
+/// The hosts of a replicated role, connected where they answer.
+struct Group<'a> {
+    engine: &'a Engine,
+    fleet: &'a Fleet,
+    words: Promotion,
+    links: BTreeMap<String, Link>,
+    answers: HostAnswers,
+}
+
+impl<'a> Group<'a> {
+    /// Connects to all hosts that could lead what `host` could lead, and asks them.
+    async fn of(
+        engine: &'a Engine,
+        fleet: &'a Fleet,
+        host: &str,
+        lock: &Lock,
+    ) -> Result<Group<'a>, EngineError> {
+        let role = role_of(engine.roles(), fleet, host)?;
+        let no_such = || no_such_host(engine.roles(), fleet, host);
+        let words = role.promotion().ok_or_else(no_such)?;
+        let leadership = role.leadership().ok_or_else(no_such)?;
+        let mut group = Group {
+            engine,
+            fleet,
+            words,
+            links: BTreeMap::new(),
+            answers: BTreeMap::new(),
+        };
+        let members: Vec<_> = fleet.with_role(role.schema().name).collect();
+        let opened = members.iter();
+        let opened = opened.map(|(host, machine)| open(engine, fleet, host, machine, lock));
+        for ((host, _), opened) in members.iter().zip(join_all(opened).await) {
+            match opened? {
+                Ok(link) => drop(group.links.insert(host.name.clone(), link)),
+                Err(answer) => drop(group.answers.insert(host.name.clone(), answer)),
+            }
+        }
+        group.ask(leadership.question).await?;
+        Ok(group)
+    }
+
+    /// Asks those that are connected, all at once and now: what was true before the last of them
+    /// was connected, or given up, is old.
+    async fn ask(&mut self, question: fn(&Context) -> String) -> Result<(), EngineError> {
+        let mut links = std::mem::take(&mut self.links);
+        let asked = join_all(links.iter_mut().map(async |(name, link)| {
+            let script = self.script(name, |context| Shell::new(question(context)))?;
+            match link.talk.look(script.reveal().expose()).await {
+                Ok(said) => Ok((name.clone(), HostAnswer::Said(said))),
+                Err(error @ HostError::Look { .. }) => Err(EngineError::from(error)),
+                Err(_) => Ok((name.clone(), HostAnswer::Silent)),
+            }
+        }));
+        let answers: Result<Vec<_>, _> = asked.await.into_iter().collect();
+        self.answers.extend(answers?);
+        links.retain(|name, _| self.answers.get(name) != Some(&HostAnswer::Silent));
+        self.links = links;
+        Ok(())
+    }
+
+    fn context<'b>(
+        &'b self,
+        host: &'b Host,
+        machine: &'b Machine,
+        secrets: &'b Secrets,
+    ) -> Result<Context<'b>, EngineError> {
+        Ok(Context {
+            fleet: self.fleet,
+            host,
+            machine,
+            distro: promised(host)?,
+            secrets,
+            roles: self.engine.roles(),
+        })
+    }
+
+    /// A role's words for a host that is connected.
+    fn script(
+        &self,
+        name: &str,
+        words: impl FnOnce(&Context) -> Shell,
+    ) -> Result<Shell, EngineError> {
+        let missing = || EngineError::NoMachine {
+            host: name.to_owned(),
+        };
+        let host = self.fleet.blueprint.host(name).ok_or_else(missing)?;
+        let machine = self.fleet.machine(name).ok_or_else(missing)?;
+        let secrets = Secrets::default();
+        Ok(words(&self.context(host, machine, &secrets)?))
+    }
+
+    /// Says a word to a host and returns what it prints.
+    async fn say(
+        &mut self,
+        name: &str,
+        what: &str,
+        words: impl FnOnce(&Context) -> Shell,
+    ) -> Result<String, EngineError> {
+        let script = self.script(name, words)?;
+        self.note(name, what);
+        let link = self.links.get_mut(name).ok_or(EngineError::NoMachine {
+            host: name.to_owned(),
+        })?;
+        look(link, &script).await
+    }
+
+    /// The switch itself. Returns how long nobody could write.
+    async fn switch(
+        &mut self,
+        host: &str,
+        succession: &Succession,
+    ) -> Result<Option<Duration>, EngineError> {
+        let began = Instant::now();
+        let Some(leader) = &succession.retiring else {
+            let mut all = vec![(
+                host.to_owned(),
+                "executes all that it received",
+                self.words.drain,
+            )];
+            all.extend(self.releases(&succession.others));
+            self.say_all(all).await?;
+            self.take_over(host).await?;
+            return Ok(None);
+        };
+        let said = self
+            .say(leader, "takes no more writes", self.words.retire)
+            .await?;
+        if let Err(error) = self.hand_over(host, &said, succession).await {
+            // Nobody took over: the leader goes on. What stopped the switch is what is told.
+            let reinstated = self.say(leader, "leads again", self.words.reinstate).await;
+            if let Err(second) = reinstated {
+                self.engine.emit(Event::Note {
+                    host: Some(leader.clone()),
+                    message: format!("could not lead again: {second}"),
+                });
+            }
+            return Err(error);
+        }
+        self.take_over(host).await?;
+        Ok(Some(began.elapsed()))
+    }
+
+    async fn hand_over(
+        &mut self,
+        host: &str,
+        said: &str,
+        succession: &Succession,
+    ) -> Result<(), EngineError> {
+        let position = said.lines().find_map(|line| line.strip_prefix("position "));
+        let position = position.unwrap_or_default().to_owned();
+        let catch_up = self.words.catch_up;
+        self.say(host, "waits until it has everything", |context| {
+            catch_up(context, &position)
+        })
+        .await?;
+        self.say_all(self.releases(&succession.others)).await
+    }
+
+    fn releases(&self, others: &[String]) -> Vec<(String, &'static str, Words)> {
+        let release = self.words.release;
+        let others = others.iter();
+        others
+            .map(|other| (other.clone(), "lets go of the old leader", release))
+            .collect()
+    }
+
+    /// Says something to several hosts at once.
+    async fn say_all(&mut self, all: Vec<(String, &str, Words)>) -> Result<(), EngineError> {
+        let mut work = Vec::new();
+        for (name, what, words) in all {
+            let script = self.script(&name, words)?;
+            self.note(&name, what);
+            work.extend(self.links.remove(&name).map(|link| (link, script)));
+        }
+        let done = join_all(work.into_iter().map(async |(mut link, script)| {
+            let said = look(&mut link, &script).await;
+            (link, said)
+        }));
+        let mut first = Ok(());
+        for (link, said) in done.await {
+            self.links.insert(link.host.clone(), link);
+            first = first.and(said.map(drop));
+        }
+        first
+    }
+
+    fn note(&self, host: &str, what: &str) {
+        self.engine.emit(Event::Note {
+            host: Some(host.to_owned()),
+            message: what.to_owned(),
+        });
+    }
+
+    async fn take_over(&mut self, host: &str) -> Result<(), EngineError> {
+        self.say(host, "leads", self.words.take_over).await?;
+        Ok(())
+    }
+
+    /// Lets the others follow, side by side. One that cannot is left to the next provision.
+    async fn follow<'b>(
+        &mut self,
+        leader: &str,
+        others: impl Iterator<Item = &'b String>,
+        report: &mut PromoteReport,
+    ) -> Result<(), EngineError> {
+        let leading = self.fleet.blueprint.host(leader).cloned();
+        let leading = leading.ok_or(EngineError::NoMachine {
+            host: leader.to_owned(),
+        })?;
+        let follow = self.words.follow;
+        let mut work = Vec::new();
+        for other in others {
+            let body = self.script(other, |context| follow(context, &leading))?;
+            if let Some(link) = self.links.remove(other) {
+                work.push((link, body));
+            }
+        }
+        let engine = self.engine;
+        let done = join_all(work.into_iter().map(async |(mut link, body)| {
+            let step = Step {
+                name: format!("follow {leader}"),
+                body,
+                deadline: FOLLOW,
+                guarded: false,
+            };
+            let result = run_steps(engine, &mut link, vec![step]).await;
+            (link, result)
+        }));
+        for (link, result) in done.await {
+            let host = link.host.clone();
+            match result {
+                Ok(()) => report.followers.push(host.clone()),
+                Err(error) => {
+                    engine.emit(Event::Note {
+                        host: Some(host.clone()),
+                        message: format!("does not follow yet: {error}"),
+                    });
+                    report.left.push(host.clone());
+                }
+            }
+            self.links.insert(host, link);
+        }
+        Ok(())
+    }
+
+    async fn close(self) {
+        for (_, link) in self.links {
+            link.session.close().await;
+        }
+    }
+}
+
+/// Runs a role's words and returns what they print. What went wrong is said on standard error,
+/// which the error repeats.
+async fn look(link: &mut Link, script: &Shell) -> Result<String, EngineError> {
+    let script = format!("{{ {}}} 2>&1", script.reveal().expose());
+    Ok(link.talk.look(&script).await?)
+}
+
+/// Connects to one host. One that cannot be reached is silent; that somebody else works on it is an
+/// error.
+async fn open(
+    engine: &Engine,
+    fleet: &Fleet,
+    host: &Host,
+    machine: &Machine,
+    lock: &Lock,
+) -> Result<Result<Link, HostAnswer>, EngineError> {
+    let Some(address) = machine.public.known() else {
+        return Ok(Err(HostAnswer::NotThere));
+    };
+    let place = Place {
+        host: &host.name,
+        address,
+    };
+    let opening = Link::open(engine, &fleet.blueprint, place, lock);
+    let message = match tokio::time::timeout(CONNECT, opening).await {
+        Ok(Ok(link)) => return Ok(Ok(link)),
+        Ok(Err(error @ HostError::Locked { .. })) => return Err(error.into()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("does not answer within {} s", CONNECT.as_secs()),
+    };
+    engine.emit(Event::Note {
+        host: Some(host.name.clone()),
+        message,
+    });
+    Ok(Err(HostAnswer::Silent))
+}
+
+/// The role of a host that knows how to be promoted.
+fn role_of<'a>(
+    roles: &'a [&'a dyn Role],
+    fleet: &Fleet,
+    name: &str,
+) -> Result<&'a dyn Role, EngineError> {
+    let host = fleet.blueprint.host(name);
+    let own = |role: &&&dyn Role| host.is_some_and(|host| host.has_role(role.schema().name));
+    let promotable = roles.iter().filter(|role| role.promotion().is_some());
+    let found = promotable.filter(own).copied().next();
+    found.ok_or_else(|| no_such_host(roles, fleet, name))
+}
+
+fn no_such_host(roles: &[&dyn Role], fleet: &Fleet, name: &str) -> EngineError {
+    let promotable = roles.iter().filter(|role| role.promotion().is_some());
+    let known: Vec<&str> = promotable
+        .flat_map(|role| fleet.blueprint.with_role(role.schema().name))
+        .map(|host| host.name.as_str())
+        .collect();
+    EngineError::NoSuch {
+        what: "host that can be promoted",
+        name: name.to_owned(),
+        known: match known.is_empty() {
+            true => "none in this phase".to_owned(),
+            false => known.join(", "),
+        },
+    }
+}

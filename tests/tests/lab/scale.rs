@@ -1,0 +1,133 @@
+//! More hosts, fewer hosts, other machines, while people use the applications.
+
+use std::fs;
+use std::time::Duration;
+
+use marg_tests::fleet::{FLOW, Fleet};
+use marg_tests::wait::until_true;
+use serde_json::Value;
+
+use crate::deploy::{assert_lossless, end, load, new_version};
+
+cases! {
+    "scale: what cannot be, and a dry run, change nothing" => refusals,
+    "scale: another web server serves the live release, and goes again, without a lost request" => up_and_down,
+    "resize: a machine is larger, its settings follow, and the inventory says so" => resize,
+}
+
+fn inventory(fleet: &Fleet) -> String {
+    fs::read_to_string(fleet.project.inventory()).unwrap()
+}
+
+fn droplet(fleet: &Fleet, host: &str) -> Option<Value> {
+    let name = format!("{}-{host}", fleet.project.name);
+    let droplets = fleet.api.droplets(&fleet.project.name);
+    droplets
+        .into_iter()
+        .find(|droplet| droplet["name"] == *name)
+}
+
+fn refusals() {
+    let fleet = Fleet::balanced();
+    let before = inventory(fleet);
+    for (arguments, code, said) in [
+        (vec!["scale", "redis", "+1"], 3, "`redis` holds data"),
+        (vec!["scale", "http", "=0"], 3, "a group has 1 to 100"),
+        (vec!["scale", "http", "-2"], 3, "cannot have 0 hosts"),
+        (vec!["scale", "htpp", "+1"], 3, "did you mean `http`?"),
+        (vec!["scale", "http", "3"], 2, "write +1 for one more"),
+        (
+            vec!["resize", "http9", "s-1vcpu-2gb"],
+            3,
+            "no host \"http9\"",
+        ),
+        (vec!["resize", "http1", "s-9"], 3, "there is no size s-9"),
+        (
+            vec!["resize", "http1", "s-1vcpu-512mb-10gb"],
+            3,
+            "a disk never shrinks",
+        ),
+    ] {
+        let outcome = fleet.marg(arguments.clone()).run();
+        assert_eq!(outcome.code, code, "{arguments:?}: {outcome}");
+        assert!(outcome.stderr.contains(said), "{arguments:?}: {outcome}");
+    }
+    let plan = fleet.marg(["scale", "http", "+1", "--dry-run", "--json"]);
+    assert_eq!(plan.run().ok().document()["summary"]["create"], 1);
+    let preview = fleet.marg(["resize", "http1", "s-1vcpu-2gb", "--dry-run", "--json"]);
+    assert_eq!(preview.run().ok().document()["from"], "s-1vcpu-1gb");
+    assert_eq!(inventory(fleet), before);
+    fleet.assert_converged();
+}
+
+fn up_and_down() {
+    let fleet = Fleet::balanced();
+    let ids = ["http1", "http2"].map(|host| droplet(fleet, host).unwrap()["id"].clone());
+    let version = |fleet: &Fleet| fleet.version(FLOW)["version"].clone();
+    let (before, live) = (inventory(fleet), version(fleet));
+    // Nobody has deployed this yet.
+    new_version(fleet, "9.9.9");
+
+    let running = load(fleet, FLOW);
+    fleet.marg(["scale", "http", "+1", "--json"]).run().ok();
+    assert_lossless("one web server more", &end(running));
+    let after = inventory(fleet);
+    assert_eq!(
+        after.replacen("count = 3", "count = 2", 1),
+        before,
+        "one number differs and nothing else"
+    );
+    let releases = fleet.live("flow.marg");
+    assert_eq!(releases["http3"], releases["http1"]);
+    assert_eq!(version(fleet), live, "a new host brings no new code");
+    // Both applications' servers, as the balancer sees them.
+    let up = "echo 'show stat -1 4 -1' | socat - UNIX-CONNECT:/run/haproxy/admin.sock | \
+              cut -d, -f1,2,18 | grep -c '^\\(flow\\|links\\)-marg,http3,UP'";
+    until_true("http3 gets requests", Duration::from_secs(60), || {
+        fleet.try_on("lb1", up).1.trim() == "2"
+    });
+    fleet.assert_converged();
+
+    let running = load(fleet, FLOW);
+    fleet.marg(["scale", "http", "-1", "--json"]).run().ok();
+    assert_lossless("one web server fewer", &end(running));
+    assert_eq!(inventory(fleet), before);
+    assert_eq!(droplet(fleet, "http3"), None);
+    let same = ["http1", "http2"].map(|host| droplet(fleet, host).unwrap()["id"].clone());
+    assert_eq!(same, ids, "names stay with their machines");
+    fleet.assert_converged();
+}
+
+fn resize() {
+    let fleet = Fleet::balanced();
+    let children = |fleet: &Fleet| {
+        let count = "grep -h '^pm.max_children' /etc/php/*/fpm/pool.d/flow-marg.conf";
+        let line = fleet.on("http2", count);
+        let number = line.rsplit('=').next().unwrap().trim().parse::<u32>();
+        number.unwrap()
+    };
+    let small = children(fleet);
+    let running = load(fleet, FLOW);
+    let outcome = fleet.marg(["resize", "http2", "s-1vcpu-2gb", "--json"]);
+    let resized = outcome.run().ok().event("resized");
+    assert_lossless("a web server resized", &end(running));
+    assert!(resized["off_millis"].as_u64().unwrap() > 0, "{resized}");
+    let droplet = droplet(fleet, "http2").unwrap();
+    assert_eq!(droplet["size_slug"], "s-1vcpu-2gb");
+    assert_eq!(droplet["disk"], 25, "the disk stays");
+    assert!(children(fleet) > small);
+    let said = inventory(fleet);
+    assert!(
+        said.contains("[hosts.http2]\nsize = \"s-1vcpu-2gb\"\n"),
+        "{said}"
+    );
+    fleet.assert_converged();
+    // Once more changes nothing, and the way back is open because the disk did not grow.
+    let again = fleet.marg(["resize", "http2", "s-1vcpu-2gb", "--json"]);
+    assert_eq!(again.run().ok().event("resized")["off_millis"], 0);
+    fleet
+        .marg(["resize", "http2", "s-1vcpu-1gb", "--json"])
+        .run()
+        .ok();
+    assert_eq!(children(fleet), small);
+}
