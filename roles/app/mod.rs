@@ -11,12 +11,13 @@ use marg_model::{
     SettingKind, SettingValue,
 };
 use marg_resources::kinds::{Command, Directory, File, Group, Package, User};
-use marg_resources::{Context, Resource, Role, RoleError, quote};
+use marg_resources::{Context, Handover, Resource, Role, RoleError, Shell, quote};
 
 use crate::php;
 
 mod dotenv;
 pub mod environment;
+mod handover;
 
 /// Name of the secret that encrypts sessions and cookies; all applications share it.
 pub const APP_KEY: &str = "app_key";
@@ -72,6 +73,14 @@ impl Role for App {
             resources.push(apply_env(context, app).into());
         }
         Ok(resources)
+    }
+
+    fn handover(&self) -> Option<Handover> {
+        Some(handover::HANDOVER)
+    }
+
+    fn quiet(&self, context: &Context) -> Option<Shell> {
+        Some(handover::quiet(context))
     }
 }
 

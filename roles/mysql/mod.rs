@@ -4,7 +4,7 @@
 use marg_model::{Blueprint, RoleSchema, SecretKind, SecretSpec, Setting, SettingKind, SqlEngine};
 use marg_resources::kinds::{Command, Database, DatabaseUser, Directory, File, Package, Service};
 use marg_resources::{
-    Check, Context, Notice, Notify, Opening, Peer, Resource, Role, RoleError, Validator,
+    Check, Context, Handover, Notice, Notify, Opening, Peer, Resource, Role, RoleError, Validator,
 };
 use minijinja::Value;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use crate::mysql_replication::leads;
 use crate::render::{Template, template, trusted};
 use crate::{memory, network, php_fpm};
 
+mod handover;
 pub mod sizing;
 
 const CONF: Template = template!("mysql", "templates/marg.cnf");
@@ -102,6 +103,10 @@ impl Role for Mysql {
             resources.extend(users(context)?);
         }
         Ok(resources)
+    }
+
+    fn handover(&self) -> Option<Handover> {
+        Some(handover::HANDOVER)
     }
 
     fn checks(&self, context: &Context) -> Vec<Check> {

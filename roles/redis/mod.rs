@@ -4,7 +4,8 @@
 use marg_model::{Blueprint, RoleSchema, Secret, SecretKind, SecretSpec, Setting, SettingKind};
 use marg_resources::kinds::{Command, Directory, File, Package, Service, Sysctl};
 use marg_resources::{
-    Check, Context, Leadership, Notice, Notify, Opening, Peer, Resource, Role, RoleError, quote,
+    Check, Context, Handover, Leadership, Notice, Notify, Opening, Peer, Resource, Role, RoleError,
+    quote,
 };
 use minijinja::Value;
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::render::{Template, template, trusted};
 use crate::{memory, network};
 
 pub mod ask;
+mod handover;
 mod leader;
 pub mod sizing;
 
@@ -112,6 +114,10 @@ impl Role for Redis {
         resources.push(Service::running(MAIN_UNIT).into());
         resources.push(Service::running(CACHE_UNIT).into());
         Ok(resources)
+    }
+
+    fn handover(&self) -> Option<Handover> {
+        Some(handover::HANDOVER)
     }
 
     fn checks(&self, _context: &Context) -> Vec<Check> {

@@ -2,7 +2,7 @@
 
 use marg_model::{App, RoleSchema};
 use marg_resources::kinds::Timer;
-use marg_resources::{Context, Resource, Role, RoleError};
+use marg_resources::{Context, Resource, Role, RoleError, Shell, quote};
 
 /// The role.
 pub struct Scheduler;
@@ -23,6 +23,14 @@ impl Role for Scheduler {
             .is_some_and(|first| first.name == context.host.name);
         let apps = context.blueprint().apps.iter();
         Ok(apps.map(|app| timer(app, chosen).into()).collect())
+    }
+
+    fn quiet(&self, context: &Context) -> Option<Shell> {
+        let apps = context.blueprint().apps.iter();
+        let units = apps.map(|app| quote(&format!("{}-schedule.timer", app.slug())));
+        let stop =
+            units.map(|unit| format!("! systemctl -q is-active {unit} || systemctl stop {unit}\n"));
+        Some(Shell::new(stop.collect::<String>()))
     }
 }
 

@@ -66,6 +66,10 @@ impl Role for Worker {
         Ok(resources)
     }
 
+    fn quiet(&self, context: &Context) -> Option<Shell> {
+        self.farewell(context)
+    }
+
     fn farewell(&self, _context: &Context) -> Option<Shell> {
         // Waits for each process to finish its job, as long as its program allows.
         Some(Shell::new("supervisorctl stop all\n"))

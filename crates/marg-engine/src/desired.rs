@@ -67,6 +67,15 @@ impl<'a> Desired<'a> {
         }
     }
 
+    /// What roles may know on a host that runs what its image promises.
+    pub fn context_of(
+        &self,
+        host: &'a Host,
+        machine: &'a Machine,
+    ) -> Result<Context<'a>, EngineError> {
+        Ok(self.context(host, machine, promised(host)?))
+    }
+
     /// Whether the host hands requests on to others.
     pub fn balances(&self, host: &'a Host) -> bool {
         self.roles_of(host).any(|role| role.traffic().is_some())

@@ -2,13 +2,19 @@
 //! notice of it. Pure; printed by `plan`.
 
 use marg_model::Blueprint;
-use marg_resources::{Action, HostPlan};
+use marg_resources::{Action, HostPlan, Role};
 
 use crate::cloud::situation::Situation;
 use crate::cloud::transition::Entry;
+use crate::handover::{Carry, carries};
 
 /// The order, one sentence each; empty when nothing exists yet or nothing moves.
-pub fn journey(blueprint: &Blueprint, situation: &Situation, hosts: &[HostPlan]) -> Vec<String> {
+pub fn journey(
+    blueprint: &Blueprint,
+    roles: &[&dyn Role],
+    situation: &Situation,
+    hosts: &[HostPlan],
+) -> Vec<String> {
     if situation.by_host.is_empty() && situation.leaving.is_empty() {
         return Vec::new();
     }
@@ -32,6 +38,17 @@ pub fn journey(blueprint: &Blueprint, situation: &Situation, hosts: &[HostPlan])
         }
     }
     order.extend(hosts.iter().filter_map(interruption));
+    let carried: Vec<String> = carries(blueprint, situation, roles)
+        .iter()
+        .map(Carry::name)
+        .collect();
+    if !carried.is_empty() {
+        order.push(format!(
+            "an interruption: the applications answer 503 while data is carried over ({}); some \
+             seconds, and about a minute for each GB",
+            carried.join(", ")
+        ));
+    }
     if let Some(Entry::Move { ip, to }) = situation.entry_move(blueprint) {
         order.push(format!(
             "the entry address {ip} moves to {to} when that serves; connections that are open at \

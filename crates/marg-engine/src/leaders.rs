@@ -31,9 +31,14 @@ pub fn replicated(fleet: &Fleet, roles: &[&dyn Role]) -> Vec<Replicated> {
             .filter(|host| host.has_role(name))
             .map(|host| host.group.as_str())
             .collect();
-        let hosts = fleet.peers().filter(|host| groups.contains(&*host.group));
-        let hosts: BTreeSet<String> = hosts.map(|host| host.name.clone()).collect();
-        (hosts.len() > 1).then_some(Replicated { leadership, hosts })
+        let of = |group: &str| {
+            let hosts = fleet.peers().filter(|host| host.group == group);
+            hosts.map(|host| host.name.clone()).collect::<BTreeSet<_>>()
+        };
+        // Hosts of different groups know nothing of each other.
+        let mut fellows = groups.into_iter().map(of);
+        let hosts = fellows.find(|hosts| hosts.len() > 1).unwrap_or_default();
+        (!hosts.is_empty()).then_some(Replicated { leadership, hosts })
     });
     services.collect()
 }
@@ -109,11 +114,14 @@ pub fn refuse_leaving(fleet: &Fleet) -> Result<(), EngineError> {
             continue;
         };
         let mut fellows = fleet.blueprint.hosts.iter();
-        let successor = fellows.find(|other| other.group == host.group);
+        // Without a fellow that stays the data is handed over with the entry address.
+        let Some(successor) = fellows.find(|other| other.group == host.group) else {
+            continue;
+        };
         return Err(EngineError::LeaderLeaves {
             of: of.clone(),
             leader: leader.clone(),
-            successor: successor.map_or_else(String::new, |host| host.name.clone()),
+            successor: successor.name.clone(),
             phase: fleet.blueprint.phase.number,
         });
     }

@@ -12,6 +12,7 @@ mod engine;
 pub mod environment;
 mod error;
 mod gates;
+mod handover;
 pub mod host;
 mod journey;
 mod leaders;

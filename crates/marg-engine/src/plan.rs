@@ -19,7 +19,7 @@ impl Engine {
     /// Looks at the cloud and at every host that exists, and changes nothing.
     pub async fn plan(&self, blueprint: &Blueprint) -> Result<EnvironmentPlan, EngineError> {
         let situation = self.situation(blueprint).await?;
-        situation.refuse_losses(blueprint)?;
+        situation.refuse_losses(blueprint, self.roles())?;
         let mut fleet = situation.fleet(blueprint);
         let existing = !situation.found.droplets.is_empty();
         let secrets = if existing {
@@ -49,7 +49,7 @@ impl Engine {
         }
         let hosts = try_join_all(looking).await?;
         let mut notes = situation.notes.clone();
-        let order = journey(blueprint, &situation, &hosts);
+        let order = journey(blueprint, self.roles(), &situation, &hosts);
         notes.extend(role_notes(blueprint, self.roles()));
         Ok(EnvironmentPlan {
             cloud: situation.changes.clone(),

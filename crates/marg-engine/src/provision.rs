@@ -13,6 +13,7 @@ use crate::deploy;
 use crate::desired::{Desired, planned_roles};
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::handover::{carries, hand_over};
 use crate::host::talk::Lock;
 use crate::leaders::refuse_leaving;
 use crate::report::{DeployReport, Report};
@@ -33,7 +34,7 @@ impl Engine {
     ) -> Result<Report, EngineError> {
         self.refuse_planned_roles(blueprint)?;
         let situation = self.situation(blueprint).await?;
-        situation.refuse_losses(blueprint)?;
+        situation.refuse_losses(blueprint, self.roles())?;
         refuse_strangers(&situation, destroy)?;
         self.tell(&situation.notes);
         let existing = !situation.found.droplets.is_empty();
@@ -90,6 +91,8 @@ impl Engine {
         let mut situation = situation;
         if situation.is_moving(blueprint) {
             refuse_leaving(&fleet)?;
+            let carried = carries(blueprint, &situation, self.roles());
+            hand_over(self, crew, &self.desired(&fleet, secrets), &carried).await?;
             if move_entry(self, blueprint, &situation).await? {
                 situation = self.situation(blueprint).await?;
                 fleet.entry_at = situation.entry_at().map(str::to_owned);

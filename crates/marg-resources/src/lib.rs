@@ -33,7 +33,7 @@ pub use plan::{HostPlan, PlannedChange, Step, plan, plan_fresh};
 pub use promotion::{Promotion, Succession};
 pub use quote::quote;
 pub use role::{
-    Check, Context, HostAnswer, HostAnswers, Leadership, Opening, OtherOpening, Peer, Role,
-    RoleError, Traffic,
+    Check, Context, Handover, HostAnswer, HostAnswers, Leadership, Opening, OtherOpening, Peer,
+    Role, RoleError, Traffic,
 };
 pub use script::{PRELUDE, Shell, apply_script, probe_script};

@@ -54,6 +54,17 @@ pub trait Role: Sync {
         None
     }
 
+    /// How this role's data moves to a host that has none of it. Only for roles that keep data.
+    fn handover(&self) -> Option<Handover> {
+        None
+    }
+
+    /// What stops a host from changing data that is being handed over: the applications say that
+    /// they are away for a moment, workers and timers end. A script without secrets.
+    fn quiet(&self, _context: &Context) -> Option<Shell> {
+        None
+    }
+
     /// What a host does before it is destroyed: jobs are finished, visitors are let go. A script
     /// without secrets; the host no longer gets new work when it runs.
     fn farewell(&self, _context: &Context) -> Option<Shell> {
@@ -164,6 +175,19 @@ impl Traffic {
     /// Status of a `ready` whose host is let in, but whose health check still failed at the
     /// deadline; it gets requests as soon as the check succeeds.
     pub const NOT_UP: i32 = 5;
+}
+
+/// How data moves from one host to another, while nobody changes it.
+#[derive(Clone, Copy)]
+pub struct Handover {
+    /// What it is, for people: `sessions and queued jobs`.
+    pub what: &'static str,
+    /// Runs on the host that has the data and prints it, whole, on standard output. Without
+    /// secrets, since commands can be seen there.
+    pub export: fn(&Context) -> String,
+    /// Runs on the host that gets it; the data lies in the file of that path, and what was there
+    /// before is replaced. May be run again.
+    pub import: fn(&Context, path: &str) -> Shell,
 }
 
 /// A question that a host answers with exit status 0 when all is well. Asked again until the

@@ -40,7 +40,10 @@ fn firewall(blueprint: &Blueprint, roles: &[&dyn Role], group: &str) -> Firewall
     let ports: BTreeSet<(&str, u16)> = openings.iter().map(|(what, _)| *what).collect();
     let inbound = ports.into_iter().filter_map(|(protocol, port)| {
         let mut peers = Peers::default();
-        for (_, from) in openings.iter().filter(|(what, _)| *what == (protocol, port)) {
+        for (_, from) in openings
+            .iter()
+            .filter(|(what, _)| *what == (protocol, port))
+        {
             add_peer(&mut peers, blueprint, from);
         }
         let empty = peers.addresses.is_empty() && peers.tags.is_empty();

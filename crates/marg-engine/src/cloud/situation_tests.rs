@@ -3,11 +3,13 @@
 
 use marg_cloud::{FirewallSpec, Rule};
 use marg_model::{Environment, Phase, builtin, parse, resolve};
+use marg_resources::{Context, Handover, Resource, RoleError};
 use serde_json::json;
 
 use super::*;
 use crate::cloud::transition::{Entry, widened};
 use crate::environment::CloudKind;
+use crate::handover::{Carry, carries};
 use crate::journey::journey;
 
 const INVENTORY: &str = r#"[environment]
@@ -222,8 +224,8 @@ fn up_a_phase_the_entry_moves_and_nobody_leaves() {
         to: "lb1".to_owned(),
     };
     assert_eq!(situation.entry_move(&blueprint), Some(entry));
-    assert!(situation.refuse_losses(&blueprint).is_ok());
-    let order = journey(&blueprint, &situation, &[]).join("\n");
+    assert!(situation.refuse_losses(&blueprint, KEEPERS).is_ok());
+    let order = journey(&blueprint, &[], &situation, &[]).join("\n");
     insta::assert_snapshot!("journey-2-3", order);
 }
 
@@ -254,8 +256,8 @@ fn down_a_phase_what_is_left_over_leaves_with_the_roles_it_had() {
             ("worker2", "base ufw app worker scheduler".to_owned()),
         ]
     );
-    assert!(situation.refuse_losses(&blueprint).is_ok());
-    let order = journey(&blueprint, &situation, &[]).join("\n");
+    assert!(situation.refuse_losses(&blueprint, KEEPERS).is_ok());
+    let order = journey(&blueprint, &[], &situation, &[]).join("\n");
     insta::assert_snapshot!("journey-3-2", order);
     // Until they are gone, others know them.
     let fleet = situation.fleet(&blueprint);
@@ -281,14 +283,81 @@ fn hosts_with_data_stay_until_they_are_named_and_the_only_copy_is_never_left() {
     assert_eq!(situation.going(&[]).count(), 0);
     assert_eq!(situation.going(&["mysql2".to_owned()]).count(), 1);
     assert!(situation.notes.join("\n").contains("--destroy mysql2"));
-    assert!(situation.refuse_losses(&blueprint).is_ok());
-    let one = vec![host(1, "app1", "app", 1)];
-    let (blueprint, situation) = compared(2, one);
-    let refused = situation.refuse_losses(&blueprint).unwrap_err();
+    assert!(situation.refuse_losses(&blueprint, KEEPERS).is_ok());
+    // The entry address does not move with it, and nobody who could have its data is there.
+    let (blueprint, situation) = compared(2, vec![host(9, "app1", "app", 1)]);
+    let refused = situation.refuse_losses(&blueprint, KEEPERS).unwrap_err();
     assert!(
         refused.to_string().starts_with("app1 hold data"),
         "{refused}"
     );
+}
+
+/// A role that keeps data.
+struct Keeper(&'static str);
+
+impl Role for Keeper {
+    fn schema(&self) -> marg_model::RoleSchema {
+        let name = self.0;
+        marg_model::RoleSchema {
+            name,
+            doc: "",
+            settings: &[],
+        }
+    }
+
+    fn handover(&self) -> Option<Handover> {
+        Some(Handover {
+            what: "data",
+            export: |_| String::new(),
+            import: |_, _| marg_resources::Shell::default(),
+        })
+    }
+
+    fn resources(&self, _: &Context) -> Result<Vec<Resource>, RoleError> {
+        Ok(Vec::new())
+    }
+}
+
+const KEEPERS: &[&dyn Role] = &[&Keeper("redis"), &Keeper("mysql"), &Keeper("app")];
+
+#[test]
+fn data_is_handed_over_with_the_entry_address_and_never_after() {
+    let carried = |number, droplets| {
+        let (blueprint, situation) = compared(number, droplets);
+        assert!(situation.refuse_losses(&blueprint, KEEPERS).is_ok());
+        let carries = carries(&blueprint, &situation, KEEPERS);
+        carries.iter().map(Carry::name).collect::<Vec<_>>()
+    };
+    let one = || host(1, "app1", "app", 1);
+    let all = [
+        "data of app1 to redis1",
+        "data of app1 to mysql1",
+        "data of app1 to http1",
+    ];
+    assert_eq!(carried(2, vec![one()]), all);
+    // An earlier run has made the hosts; until the entry moves, app1 has the truth.
+    let made = |id, name| host(id, &format!("{name}1"), name, 2);
+    let hosts = || {
+        vec![
+            made(2, "http"),
+            made(3, "redis"),
+            made(4, "mysql"),
+            made(5, "worker"),
+        ]
+    };
+    assert_eq!(carried(2, [vec![one()], hosts()].concat()), all);
+    // The address leads to http1 now.
+    let moved = [vec![host(9, "app1", "app", 1), made(1, "http")], hosts()].concat();
+    assert!(carried(2, moved).is_empty());
+    // Hosts that were there before keep what they have.
+    let droplets = vec![
+        made(1, "http"),
+        made(3, "redis"),
+        made(4, "mysql"),
+        made(5, "worker"),
+    ];
+    assert!(carried(3, droplets).is_empty());
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 
 use marg_cloud::{Firewall, FirewallSpec, Rule};
 use marg_model::{Blueprint, Host};
+use marg_resources::Role;
 
-use super::leaving::Leaving;
+use super::leaving::{Leaving, phase_of};
 use super::situation::Situation;
 use crate::error::EngineError;
 
@@ -71,16 +72,38 @@ impl Situation {
             .filter(|one| !one.host.holds_data || named.contains(&one.host.name))
     }
 
-    /// Refuses a move that would leave data behind: the hosts that hold it leave, and the
-    /// blueprint keeps such data elsewhere.
-    pub fn refuse_losses(&self, blueprint: &Blueprint) -> Result<(), EngineError> {
-        let kept = |group: &str| {
-            let mut hosts = blueprint.hosts.iter().filter(|host| host.group == group);
-            hosts.any(|host| self.by_host.contains_key(&host.name))
+    /// Whether a host of the blueprint comes from the same phase as one that leaves: it has
+    /// served until now, and is not a host that was made for the move.
+    pub fn comes_with(&self, blueprint: &Blueprint, host: &Host, leaving: &Leaving) -> bool {
+        let environment = &blueprint.environment.name;
+        let from = phase_of(environment, &leaving.droplet);
+        let droplet = self.by_host.get(&host.name);
+        droplet.is_some_and(|droplet| phase_of(environment, droplet) == from)
+    }
+
+    /// Refuses a move that would leave data behind: hosts that hold it leave, no fellow of theirs
+    /// stays, and it cannot be handed over with the entry address.
+    pub fn refuse_losses(
+        &self,
+        blueprint: &Blueprint,
+        roles: &[&dyn Role],
+    ) -> Result<(), EngineError> {
+        let moves = matches!(self.entry_move(blueprint), Some(Entry::Move { .. }));
+        let kept = |role: &&&dyn Role| {
+            let mut heirs = blueprint.with_role(role.schema().name);
+            // Without a move of the entry address the heirs have it already, if they are there.
+            heirs.any(|host| moves || self.by_host.contains_key(&host.name))
         };
-        let lost = self.leaving.iter().map(|one| &one.host);
-        let lost: Vec<&str> = lost
-            .filter(|host| host.holds_data && !kept(&host.group))
+        let is_lost = |host: &Host| {
+            let roles = roles
+                .iter()
+                .filter(|role| host.has_role(role.schema().name));
+            let mut with_data = roles.filter(|role| role.handover().is_some());
+            host.holds_data && !with_data.all(|role| kept(&role))
+        };
+        let hosts = self.leaving.iter().map(|one| &one.host);
+        let lost: Vec<&str> = hosts
+            .filter(|host| is_lost(host))
             .map(|host| host.name.as_str())
             .collect();
         if lost.is_empty() {

@@ -1,0 +1,188 @@
+//! Data that moves with a phase: where the hosts that keep it are replaced by others, it is
+//! carried over while nobody changes it, just before the entry address moves.
+//!
+//! The move of the entry address is what decides. Before it, the old hosts have the truth and the
+//! same command carries everything again; after it, nothing is ever carried.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use marg_model::{Blueprint, Event, Host};
+use marg_resources::{Handover, Role, Shell, Step, quote};
+use marg_ssh::Deadline;
+
+use crate::apply::run_steps;
+use crate::cloud::leaving::Leaving;
+use crate::cloud::situation::Situation;
+use crate::cloud::transition::Entry;
+use crate::crew::Crew;
+use crate::desired::{Desired, promised};
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::host::link::Link;
+
+/// How long carrying and taking in the data of one role may take.
+const CARRY: Duration = Duration::from_secs(4 * 3600);
+/// How long a host may take to become quiet.
+const QUIET: Duration = Duration::from_secs(900);
+
+/// Data of one role that has to move.
+pub struct Carry<'a> {
+    /// The role's name.
+    pub role: &'static str,
+    handover: Handover,
+    /// Who has it.
+    pub from: &'a Host,
+    /// Who gets it.
+    pub to: &'a Host,
+}
+
+impl Carry<'_> {
+    /// For people: `databases of app1 to mysql1`.
+    pub fn name(&self) -> String {
+        format!(
+            "{} of {} to {}",
+            self.handover.what, self.from.name, self.to.name
+        )
+    }
+}
+
+/// What has to be carried before the entry address moves: data of roles of which no host stays.
+/// Pure.
+pub fn carries<'a>(
+    blueprint: &'a Blueprint,
+    situation: &'a Situation,
+    roles: &[&dyn Role],
+) -> Vec<Carry<'a>> {
+    if !matches!(situation.entry_move(blueprint), Some(Entry::Move { .. })) {
+        return Vec::new();
+    }
+    let carry = |role: &&dyn Role| {
+        let handover = role.handover()?;
+        let role = role.schema().name;
+        let has = |one: &&Leaving| one.host.has_role(role);
+        let entry = situation.entry_at();
+        let at_entry = |one: &&Leaving| Some(one.host.name.as_str()) == entry;
+        let leaving = || situation.leaving.iter().filter(has);
+        let from = leaving().find(at_entry).or_else(|| leaving().next())?;
+        let to = blueprint.with_role(role).next()?;
+        let stays = blueprint
+            .with_role(role)
+            .any(|host| situation.comes_with(blueprint, host, from));
+        (!stays).then_some(Carry {
+            role,
+            handover,
+            from: &from.host,
+            to,
+        })
+    };
+    roles.iter().filter_map(carry).collect()
+}
+
+/// Makes the hosts that leave quiet, and carries everything.
+pub async fn hand_over(
+    engine: &Engine,
+    crew: &mut Crew<'_>,
+    desired: &Desired<'_>,
+    carries: &[Carry<'_>],
+) -> Result<(), EngineError> {
+    if carries.is_empty() {
+        return Ok(());
+    }
+    engine.emit(Event::PhaseStarted {
+        name: "hand over the data".to_owned(),
+    });
+    let fleet = desired.fleet;
+    let mut links: BTreeMap<&str, Link> = BTreeMap::new();
+    for host in &fleet.leaving {
+        let mut link = crew.visit(fleet, host).await?;
+        run_steps(engine, &mut link, quiet(desired, host)?).await?;
+        links.insert(&host.name, link);
+    }
+    for carry in carries {
+        engine.emit(Event::Note {
+            host: None,
+            message: format!("carrying {}", carry.name()),
+        });
+        let Some(from) = links.get(carry.from.name.as_str()) else {
+            continue;
+        };
+        let mut to = crew.visit(fleet, carry.to).await?;
+        move_one(engine, desired, carry, from, &mut to).await?;
+        to.session.close().await;
+    }
+    for link in links.into_values() {
+        link.session.close().await;
+    }
+    Ok(())
+}
+
+fn quiet(desired: &Desired<'_>, host: &Host) -> Result<Vec<Step>, EngineError> {
+    let Some(machine) = desired.fleet.machine(&host.name) else {
+        return Ok(Vec::new());
+    };
+    let context = desired.context(host, machine, promised(host)?);
+    // Whoever starts work ends before whoever does it: roles that come later first.
+    let roles: Vec<_> = desired.roles_of(host).collect();
+    let scripts = roles.into_iter().rev().filter_map(|role| {
+        let body = role.quiet(&context)?;
+        Some(step(
+            format!("{}: be quiet", role.schema().name),
+            body,
+            QUIET,
+        ))
+    });
+    Ok(scripts.collect())
+}
+
+fn step(name: String, body: Shell, deadline: Duration) -> Step {
+    Step {
+        name,
+        body,
+        deadline,
+        guarded: false,
+    }
+}
+
+/// From host to host through this machine, without touching its disk; taken in only when all of
+/// it has arrived.
+async fn move_one(
+    engine: &Engine,
+    desired: &Desired<'_>,
+    carry: &Carry<'_>,
+    from: &Link,
+    to: &mut Link,
+) -> Result<(), EngineError> {
+    const PIPE: usize = 1 << 20;
+    let context = |host: &'_ Host| {
+        let machine = desired.fleet.machine(&host.name);
+        machine.ok_or_else(|| EngineError::NoMachine {
+            host: host.name.clone(),
+        })
+    };
+    let old = desired.context_of(carry.from, context(carry.from)?)?;
+    let new = desired.context_of(carry.to, context(carry.to)?)?;
+    let path = format!("/var/lib/marg/handover/{}", carry.role);
+    let receive = format!(
+        "umask 077; mkdir -p /var/lib/marg/handover && cat > {path}.part && mv -fT {path}.part {path}",
+        path = quote(&path)
+    );
+    let export = format!("sh -c {}", quote(&(carry.handover.export)(&old)));
+    let (writer, reader) = tokio::io::duplex(PIPE);
+    let deadline = Deadline::after(CARRY);
+    tokio::try_join!(
+        from.session.download(&export, writer, deadline),
+        to.session.upload(reader, &receive, deadline),
+    )?;
+    let import = (carry.handover.import)(&new, &path);
+    let steps = vec![
+        step(format!("{}: take in the data", carry.role), import, CARRY),
+        step(
+            format!("{}: remove the copy", carry.role),
+            Shell::new(format!("rm -f -- {}\n", quote(&path))),
+            QUIET,
+        ),
+    ];
+    run_steps(engine, to, steps).await?;
+    Ok(())
+}
