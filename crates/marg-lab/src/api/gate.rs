@@ -126,22 +126,12 @@ fn bearer(cloud: &Cloud, headers: &HeaderMap) -> Bearer {
 /// Whether the narrow scopes of [`Bearer::Entry`] cover the request.
 fn moves_addresses(method: &Method, path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').skip(1).collect();
-    match (method.as_str(), parts.as_slice()) {
-        ("GET", ["v2", "reserved_ips", ..]) => true,
-        ("POST", ["v2", "reserved_ips", _, "actions"]) => true,
-        ("GET", ["v2", "droplets"] | ["v2", "droplets", _]) => true,
-        _ => false,
-    }
-}
-
-/// Compares without telling by its duration how much was right.
-fn same(left: &str, right: &str) -> bool {
-    left.len() == right.len()
-        && left
-            .bytes()
-            .zip(right.bytes())
-            .fold(0, |sum, (a, b)| sum | (a ^ b))
-            == 0
+    matches!(
+        (method.as_str(), parts.as_slice()),
+        ("GET", ["v2", "reserved_ips", ..])
+            | ("POST", ["v2", "reserved_ips", _, "actions"])
+            | ("GET", ["v2", "droplets"] | ["v2", "droplets", _])
+    )
 }
 
 fn refused_by_fault(cloud: &Cloud, path: &str) -> Option<Allowance> {
