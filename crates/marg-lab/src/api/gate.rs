@@ -134,6 +134,16 @@ fn moves_addresses(method: &Method, path: &str) -> bool {
     )
 }
 
+/// Compares without telling by its duration how much was right.
+fn same(left: &str, right: &str) -> bool {
+    left.len() == right.len()
+        && left
+            .bytes()
+            .zip(right.bytes())
+            .fold(0, |sum, (a, b)| sum | (a ^ b))
+            == 0
+}
+
 fn refused_by_fault(cloud: &Cloud, path: &str) -> Option<Allowance> {
     let fault = cloud.faults.strike(ApiFaultKind::RateLimited, path)?;
     Some(Allowance::refusal(
