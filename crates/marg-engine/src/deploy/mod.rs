@@ -2,6 +2,7 @@
 //! rename, and back by itself when the application does not answer.
 
 mod balancers;
+mod carry;
 mod choice;
 mod course;
 pub mod history;
