@@ -247,9 +247,10 @@ fn deploys() -> Vec<EngineError> {
             app: app(),
             release: release(),
             host: text("http3"),
-            versions: text("  20261121-2: http1, http2\n  20261121-1: http3, worker1"),
-            onward: text("marg deploy flow.marg --ref abcdef"),
-            back: text("marg rollback flow.marg"),
+            state: text(
+                "  20261121-2: http1, http2\n  20261121-1: http3, worker1\nGo on with \
+                 `marg deploy flow.marg --ref abcdef`, or take it back with `marg rollback flow.marg`",
+            ),
             reason: reason(),
         },
         DeployError::After {

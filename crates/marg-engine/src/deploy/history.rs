@@ -74,6 +74,7 @@ impl HostReleases {
         let deployed = candidates.filter(|record| record.action == "deploy");
         deployed
             .filter_map(|record| record.previous.as_deref())
+            .filter(|id| *id != live)
             .find_map(|id| self.releases.iter().find(|release| release.id == id))
     }
 }

@@ -121,8 +121,7 @@ pub enum DeployError {
     /// It is live on some hosts, as the inventory's policy wants.
     #[error(
         "{app}: {release} did not work on {host}, which is back at what it had. The others were \
-         left as they are (on_failure = \"stop\"):\n{versions}\nGo on with `{onward}`, or take \
-         it back with `{back}`\n{reason}"
+         left as they are (on_failure = \"stop\"):\n{state}\n{reason}"
     )]
     Stopped {
         /// Application.
@@ -131,12 +130,8 @@ pub enum DeployError {
         release: String,
         /// Hosts on which it failed.
         host: String,
-        /// Which release is live where.
-        versions: String,
-        /// The command that goes on.
-        onward: String,
-        /// The command that goes back.
-        back: String,
+        /// Which release is live where, and the commands that go on and back.
+        state: String,
         /// What went wrong.
         reason: Box<EngineError>,
     },

@@ -154,9 +154,10 @@ impl Rollout<'_> {
             app,
             release,
             host,
-            versions: self.versions(stay),
-            onward,
-            back,
+            state: format!(
+                "{}\nGo on with `{onward}`, or take it back with `{back}`",
+                self.versions(stay)
+            ),
             reason,
         }
     }

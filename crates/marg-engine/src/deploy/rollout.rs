@@ -124,6 +124,8 @@ impl<'a> Rollout<'a> {
     /// Brings a release that lies on a host to hosts that have none, and touches no others.
     pub async fn join(&mut self, newcomers: BTreeSet<String>) -> Result<(), EngineError> {
         self.scope = newcomers;
+        // They had nothing: what is written down on them must not lead a rollback here again.
+        self.previous = None;
         let spread = self.spread("deploy").await;
         spread.map_err(|reason| self.before(reason))?;
         self.make_live("deploy").await

@@ -126,12 +126,12 @@ fn bearer(cloud: &Cloud, headers: &HeaderMap) -> Bearer {
 /// Whether the narrow scopes of [`Bearer::Entry`] cover the request.
 fn moves_addresses(method: &Method, path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').skip(1).collect();
-    match (method.as_str(), parts.as_slice()) {
-        ("GET", ["v2", "reserved_ips", ..]) => true,
-        ("POST", ["v2", "reserved_ips", _, "actions"]) => true,
-        ("GET", ["v2", "droplets"] | ["v2", "droplets", _]) => true,
-        _ => false,
-    }
+    matches!(
+        (method.as_str(), parts.as_slice()),
+        ("GET", ["v2", "reserved_ips", ..])
+            | ("POST", ["v2", "reserved_ips", _, "actions"])
+            | ("GET", ["v2", "droplets"] | ["v2", "droplets", _])
+    )
 }
 
 /// Compares without telling by its duration how much was right.

@@ -1,0 +1,196 @@
+//! Three database servers of which any may lead: rows that were acknowledged are kept.
+
+use std::fs;
+use std::time::Duration;
+
+use marg_tests::fleet::{Fleet, PASSWORD};
+use marg_tests::project::{Project, replaced};
+use marg_tests::wait::{until, until_true};
+
+use crate::case::marg;
+
+cases! {
+    "replication: one MariaDB becomes three while it is written to, hands over, and is replaced when it dies" => mariadb,
+    "replication: the same with MySQL" => mysql,
+}
+
+/// A phase of `count` database servers, and of a host whose local proxy leads to the primary.
+fn phase(number: u8, count: u8) -> String {
+    let (roles, names, proxy) = match count {
+        1 => ("", "", ""),
+        _ => (
+            r#", "mysql-replication""#,
+            r#", "mysql-read""#,
+            r#""proxy", "#,
+        ),
+    };
+    format!(
+        r#"
+number = {number}
+title = "{count} database servers"
+entry = "app"
+budget = [0, 0]
+
+[groups.mysql]
+count = {count}
+size = "s-1vcpu-2gb"
+roles = ["base", "ufw", "mysql"{roles}]
+names = ["mysql"{names}]
+holds_data = true
+
+[groups.app]
+count = 1
+size = "s-1vcpu-1gb"
+roles = ["base", "ufw", {proxy}"redis", "app"]
+names = ["redis"]
+needs = ["mysql"]
+
+[capacity]
+users = [0, 0]
+requests_per_user_minute = 1
+"#
+    )
+}
+
+fn mariadb() {
+    shown("e2erep", "debian-13-x64");
+}
+
+fn mysql() {
+    shown("e2erepsid", "debian-sid-x64");
+}
+
+fn shown(name: &str, image: &str) {
+    let api = Fleet::provisioned().api.clone();
+    let project = Project::fresh(name);
+    let phases = project.folder.join("phases");
+    fs::create_dir_all(&phases).unwrap();
+    for (number, count) in [(5, 1), (6, 3)] {
+        fs::write(
+            phases.join(format!("phase-{number}.toml")),
+            phase(number, count),
+        )
+        .unwrap();
+    }
+    let inventory = fs::read_to_string(project.inventory()).unwrap();
+    let with_image = format!("{inventory}\n[groups.mysql]\nimage = \"{image}\"\n");
+    project.write_inventory(&replaced(&with_image, &[("phase = 2 ", "phase = 5 ")]));
+    project.give_secret("db_password_marg_user", PASSWORD);
+    project.marg(["provision", "--json"]).run().ok();
+    let one = Fleet::of(project, api.clone());
+    one.on(
+        "mysql1",
+        "$(command -v mariadb || command -v mysql) klueportal -e \
+         'CREATE TABLE acked (id VARCHAR(32) PRIMARY KEY)'",
+    );
+
+    let writer = Writer::start(&one);
+    one.project
+        .write_inventory(&replaced(&with_image, &[("phase = 2 ", "phase = 6 ")]));
+    one.project.marg(["provision", "--json"]).run().ok();
+    writer.end(&one, &["mysql1"]);
+    let fleet = Fleet::of(one.project, api);
+    nothing_changes(&fleet);
+
+    let writer = Writer::start(&fleet);
+    let promoted = fleet.marg(["promote", "mysql2", "--json"]).run().ok();
+    let report = promoted.event("promoted");
+    assert_eq!(report["from"], "mysql1", "{report}");
+    writer.end(&fleet, &["mysql1", "mysql2", "mysql3"]);
+    nothing_changes(&fleet);
+
+    let writer = Writer::start(&fleet);
+    let fault = |what| {
+        let droplet = format!("{name}-mysql2");
+        marg(["lab", "fault", &droplet, what]).run().ok();
+    };
+    fault("kill");
+    fleet
+        .marg(["promote", "mysql3"])
+        .run()
+        .exits(2)
+        .says("--yes");
+    fleet.marg(["promote", "mysql3", "--yes"]).run().ok();
+    writer.end(&fleet, &["mysql1", "mysql3"]);
+    fault("heal");
+    until_true(
+        "the old primary to come back as a replica",
+        Duration::from_secs(120),
+        || fleet.marg(["provision", "--json"]).run().code == 0,
+    );
+    writes_are_refused(&fleet, "mysql2");
+    nothing_changes(&fleet);
+    fleet.marg(["destroy", "--confirm", name]).run().ok();
+}
+
+fn nothing_changes(fleet: &Fleet) {
+    let report = fleet.provision().event("report");
+    for host in report["hosts"].as_array().unwrap() {
+        assert_eq!(host["changed"], 0, "{host}");
+    }
+}
+
+fn writes_are_refused(fleet: &Fleet, host: &str) {
+    let ask = "$(command -v mariadb || command -v mysql) -N -e 'SELECT @@global.read_only'";
+    assert_eq!(fleet.on(host, ask).trim(), "1", "{host}");
+}
+
+/// Writes row after row from the application's host, and notes each that was acknowledged.
+struct Writer;
+
+const WRITER: &str = r#"<?php
+$env = parse_ini_file('/var/www/flow.marg/shared/.env', false, INI_SCANNER_RAW);
+$db = null;
+while (!file_exists('/run/stop')) {
+    try {
+        $db ??= new PDO("mysql:host={$env['DB_HOST']};dbname=klueportal", $env['DB_USERNAME'],
+            trim($env['DB_PASSWORD'], '"'), [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION]);
+        $id = bin2hex(random_bytes(8));
+        $db->exec("INSERT INTO acked VALUES ('$id')");
+        file_put_contents('/root/acked', "$id\n", FILE_APPEND);
+        usleep(5000);
+    } catch (PDOException) { $db = null; usleep(50000); }
+}
+"#;
+
+impl Writer {
+    fn start(fleet: &Fleet) -> Writer {
+        let start = format!(
+            "rm -f /run/stop /root/acked; cat > /root/writer.php <<'X'\n{WRITER}X\n\
+             systemd-run -q --collect --unit=writer php /root/writer.php"
+        );
+        fleet.on("app1", &start);
+        acknowledged(fleet, 1);
+        Writer
+    }
+
+    /// Everything acknowledged is on all of these hosts; and it was written to the end.
+    fn end(self, fleet: &Fleet, hosts: &[&str]) {
+        let before = count(fleet);
+        acknowledged(fleet, before + 1);
+        fleet.on(
+            "app1",
+            "touch /run/stop; timeout 60 sh -c 'while systemctl -q is-active writer; do sleep 0.2; done'",
+        );
+        let acked = fleet.on("app1", "cat /root/acked");
+        for host in hosts {
+            until("all acknowledged rows", Duration::from_secs(30), || {
+                let ask = "$(command -v mariadb || command -v mysql) -N klueportal -e 'SELECT id FROM acked'";
+                let rows = fleet.on(host, ask);
+                let rows: std::collections::BTreeSet<&str> = rows.lines().collect();
+                acked.lines().all(|id| rows.contains(id)).then_some(())
+            });
+        }
+    }
+}
+
+fn count(fleet: &Fleet) -> usize {
+    let lines = fleet.on("app1", "cat /root/acked 2>/dev/null | wc -l");
+    lines.trim().parse().unwrap()
+}
+
+fn acknowledged(fleet: &Fleet, rows: usize) {
+    until_true("rows to be acknowledged", Duration::from_secs(60), || {
+        count(fleet) >= rows
+    });
+}
