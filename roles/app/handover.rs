@@ -52,6 +52,16 @@ fn import(context: &Context, path: &str) -> Shell {
     ))
 }
 
+/// Visitors are served again.
+pub fn wake(context: &Context) -> Shell {
+    let apps = context.blueprint().apps.iter();
+    let up = apps.map(|app| {
+        let live = quote(&format!("{}/current/artisan", app.root()));
+        format!("if [ -e {live} ]; then {}fi\n", artisan(app, "up"))
+    });
+    Shell::new(up.collect::<String>())
+}
+
 /// Visitors are told to come back in a moment; requests that are under way come to their end.
 pub fn quiet(context: &Context) -> Shell {
     let apps = context.blueprint().apps.iter();

@@ -82,6 +82,10 @@ impl Role for App {
     fn quiet(&self, context: &Context) -> Option<Shell> {
         Some(handover::quiet(context))
     }
+
+    fn wake(&self, context: &Context) -> Option<Shell> {
+        Some(handover::wake(context))
+    }
 }
 
 /// Secrets that variables of the inventory refer to.

@@ -35,7 +35,7 @@ fn import(_context: &Context, path: &str) -> Shell {
          install -d -o redis -g redis -m 0700 \"$folder\"\n\
          install -o redis -g redis -m 0600 {path} \"$folder/dump.rdb\"\n\
          runuser -u redis -- redis-server --port {HELPER_PORT} --bind 127.0.0.1 --dir \"$folder\" \
-         --dbfilename dump.rdb --save '' --appendonly no --daemonize yes --pidfile \"$folder/pid\" \
+         --dbfilename dump.rdb --save '' --appendonly no --repl-diskless-sync-delay 0 --daemonize yes --pidfile \"$folder/pid\" \
          --logfile \"$folder/log\" --include \"$PASSWORDS\"\n\
          tries=240\n\
          until ask {HELPER_PORT} PING | grep -qx PONG; do\n\
@@ -47,7 +47,10 @@ fn import(_context: &Context, path: &str) -> Shell {
          tries=$((tries - 1)); [ $tries -gt 0 ] || {{ ask {PORT} 'INFO replication'; exit 1; }}\n\
          sleep 0.25\ndone\n\
          ask {PORT} 'REPLICAOF NO ONE' | grep -qx OK || exit 1\n\
-         kill \"$(cat \"$folder/pid\")\"\n\
+         helper=$(cat \"$folder/pid\")\n\
+         kill \"$helper\"\n\
+         tries=240\n\
+         while kill -0 \"$helper\" 2>/dev/null && [ $tries -gt 0 ]; do tries=$((tries - 1)); sleep 0.25; done\n\
          rm -rf \"$folder\"\n",
         path = quote(path)
     ))

@@ -26,12 +26,22 @@ impl Role for Scheduler {
     }
 
     fn quiet(&self, context: &Context) -> Option<Shell> {
-        let apps = context.blueprint().apps.iter();
-        let units = apps.map(|app| quote(&format!("{}-schedule.timer", app.slug())));
-        let stop =
-            units.map(|unit| format!("! systemctl -q is-active {unit} || systemctl stop {unit}\n"));
+        let stop = units(context)
+            .map(|unit| format!("! systemctl -q is-active {unit} || systemctl stop {unit}\n"));
         Some(Shell::new(stop.collect::<String>()))
     }
+
+    fn wake(&self, context: &Context) -> Option<Shell> {
+        let start = units(context)
+            .map(|unit| format!("! systemctl -q is-enabled {unit} || systemctl start {unit}\n"));
+        Some(Shell::new(start.collect::<String>()))
+    }
+}
+
+/// Quoted names of all timers.
+fn units(context: &Context) -> impl Iterator<Item = String> {
+    let apps = context.blueprint().apps.iter();
+    apps.map(|app| quote(&format!("{}-schedule.timer", app.slug())))
 }
 
 /// The timer of an application: present on the chosen host, absent from all others.

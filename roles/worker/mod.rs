@@ -70,6 +70,10 @@ impl Role for Worker {
         self.farewell(context)
     }
 
+    fn wake(&self, _context: &Context) -> Option<Shell> {
+        Some(Shell::new("supervisorctl start all\n"))
+    }
+
     fn farewell(&self, _context: &Context) -> Option<Shell> {
         // Waits for each process to finish its job, as long as its program allows.
         Some(Shell::new("supervisorctl stop all\n"))

@@ -213,6 +213,17 @@ impl<'a> Crew<'a> {
         connect(self.engine, fleet, host, &self.lock).await
     }
 
+    /// A host's own connection, which holds its lock; to be put back into `links`.
+    pub async fn borrow(&mut self, fleet: &Fleet, host: &Host) -> Result<Linked, EngineError> {
+        match self.links.remove(&host.name) {
+            Some(linked) => Ok(linked),
+            None => Ok(Linked {
+                link: self.visit(fleet, host).await?,
+                live: Live::default(),
+            }),
+        }
+    }
+
     /// Whether a failed host serves or works applications, or is needed by one that does. One
     /// host's failure stops its dependants, not its siblings.
     pub fn apps_concerned(&self, blueprint: &Blueprint) -> bool {

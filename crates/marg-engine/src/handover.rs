@@ -4,11 +4,10 @@
 //! The move of the entry address is what decides. Before it, the old hosts have the truth and the
 //! same command carries everything again; after it, nothing is ever carried.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use marg_model::{Blueprint, Event, Host};
-use marg_resources::{Handover, Role, Shell, Step, quote};
+use marg_resources::{Context, Handover, Role, Shell, Step, quote};
 use marg_ssh::Deadline;
 
 use crate::apply::run_steps;
@@ -16,7 +15,7 @@ use crate::cloud::leaving::Leaving;
 use crate::cloud::situation::Situation;
 use crate::cloud::transition::Entry;
 use crate::crew::Crew;
-use crate::desired::{Desired, promised};
+use crate::desired::Desired;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::host::link::Link;
@@ -92,45 +91,69 @@ pub async fn hand_over(
     engine.emit(Event::PhaseStarted {
         name: "hand over the data".to_owned(),
     });
-    let fleet = desired.fleet;
-    let mut links: BTreeMap<&str, Link> = BTreeMap::new();
-    for host in &fleet.leaving {
-        let mut link = crew.visit(fleet, host).await?;
-        run_steps(engine, &mut link, quiet(desired, host)?).await?;
-        links.insert(&host.name, link);
+    let mut leaving = Vec::new();
+    for host in &desired.fleet.leaving {
+        leaving.push((host, crew.visit(desired.fleet, host).await?));
+    }
+    let carried = carry_all(engine, crew, desired, carries, &mut leaving).await;
+    if carried.is_err() {
+        for (host, link) in &mut leaving {
+            let awake = script(desired, host, "serve again", |role, on| role.wake(on))?;
+            run_steps(engine, link, awake).await?;
+        }
+    }
+    for (_, link) in leaving {
+        link.session.close().await;
+    }
+    carried
+}
+
+async fn carry_all(
+    engine: &Engine,
+    crew: &mut Crew<'_>,
+    desired: &Desired<'_>,
+    carries: &[Carry<'_>],
+    leaving: &mut [(&Host, Link)],
+) -> Result<(), EngineError> {
+    for (host, link) in leaving.iter_mut() {
+        let mut steps = script(desired, host, "be quiet", |role, on| role.quiet(on))?;
+        // Whoever starts work ends before whoever does it: roles that come later first.
+        steps.reverse();
+        run_steps(engine, link, steps).await?;
     }
     for carry in carries {
         engine.emit(Event::Note {
             host: None,
             message: format!("carrying {}", carry.name()),
         });
-        let Some(from) = links.get(carry.from.name.as_str()) else {
+        let from = leaving
+            .iter()
+            .find(|(host, _)| host.name == carry.from.name);
+        let Some((_, from)) = from else {
             continue;
         };
-        let mut to = crew.visit(fleet, carry.to).await?;
-        move_one(engine, desired, carry, from, &mut to).await?;
-        to.session.close().await;
-    }
-    for link in links.into_values() {
-        link.session.close().await;
+        let mut to = crew.borrow(desired.fleet, carry.to).await?;
+        let moved = move_one(engine, desired, carry, from, &mut to.link).await;
+        crew.links.insert(carry.to.name.clone(), to);
+        moved?;
     }
     Ok(())
 }
 
-fn quiet(desired: &Desired<'_>, host: &Host) -> Result<Vec<Step>, EngineError> {
+fn script(
+    desired: &Desired<'_>,
+    host: &Host,
+    what: &str,
+    of: impl Fn(&dyn Role, &Context) -> Option<Shell>,
+) -> Result<Vec<Step>, EngineError> {
     let Some(machine) = desired.fleet.machine(&host.name) else {
         return Ok(Vec::new());
     };
-    let context = desired.context(host, machine, promised(host)?);
-    // Whoever starts work ends before whoever does it: roles that come later first.
-    let roles: Vec<_> = desired.roles_of(host).collect();
-    let scripts = roles.into_iter().rev().filter_map(|role| {
-        let body = role.quiet(&context)?;
-        Some(step(
-            format!("{}: be quiet", role.schema().name),
-            body,
-            QUIET,
-        ))
+    let context = desired.context_of(host, machine)?;
+    let scripts = desired.roles_of(host).filter_map(|role| {
+        let body = of(role, &context)?;
+        let name = format!("{}: {what}", role.schema().name);
+        Some(step(name, body, QUIET))
     });
     Ok(scripts.collect())
 }

@@ -65,6 +65,11 @@ pub trait Role: Sync {
         None
     }
 
+    /// Takes back what [`Role::quiet`] did, when the data could not be handed over.
+    fn wake(&self, _context: &Context) -> Option<Shell> {
+        None
+    }
+
     /// What a host does before it is destroyed: jobs are finished, visitors are let go. A script
     /// without secrets; the host no longer gets new work when it runs.
     fn farewell(&self, _context: &Context) -> Option<Shell> {

@@ -44,7 +44,8 @@ impl Default for Records {
             next_id: 400_000_001,
             next_public: 0,
             next_reserved: 0,
-            droplet_limit: 25,
+            // A new account has fewer; three whole fleets side by side need this many.
+            droplet_limit: 60,
             keys: Vec::new(),
             tags: Vec::new(),
             vpcs: Vec::new(),
