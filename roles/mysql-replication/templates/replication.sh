@@ -24,7 +24,8 @@ COPYING=/var/lib/marg/mysql-copying
 # This host has led or followed before: its data is a past of the group's.
 MEMBER=/var/lib/marg/mysql-member
 LOOK=/run/marg-mysql-look.$$
-trap 'rm -f "$LOOK"' EXIT
+trap 'rm -f "$LOOK" "$LOOK".*' EXIT
+trap 'exit 143' TERM INT HUP
 
 fail() { echo "$*" >&2; exit 1; }
 
@@ -259,10 +260,14 @@ copy() {
   : > "$COPYING"; sync "$COPYING"
   stop_following
 {% if mariadb %}
+  # Prepared aside and exchanged at once: whenever this is interrupted, a server can start.
+  fresh=/var/lib/mysql.marg-new
+  rm -rf "$fresh"
+  mariadb-install-db --user=mysql --skip-test-db --datadir="$fresh" >/dev/null
   systemctl stop "$UNIT"
-  find /var/lib/mysql -mindepth 1 -delete
-  mariadb-install-db --user=mysql --skip-test-db >/dev/null
+  mv --exchange -T "$fresh" /var/lib/mysql
   systemctl start "$UNIT"
+  rm -rf "$fresh"
   until_true 60 answers_here || fail "$UNIT does not start"
   # One transaction on the leader; its writers do not wait. `gtid_slave_pos` is set by the copy.
   status=$COPYING.status
@@ -277,13 +282,7 @@ copy() {
   read -r ended < "$status"; rm -f "$status"
   [ "$ended" = done ] || fail "the dump of $leader ended early"
 {% else %}
-  literal=$(cat "$LITERAL")
-  # The server replaces its data, and stops or restarts itself at the end.
-  {
-    echo "SET SESSION sql_mode = ''; SET GLOBAL super_read_only = OFF;"
-    echo "SET GLOBAL clone_valid_donor_list = '$leader:3306';"
-    echo "CLONE INSTANCE FROM '{{ user }}'@'$leader':3306 IDENTIFIED BY $literal REQUIRE SSL;"
-  } | mysql --ssl-mode=DISABLED --batch 2> "$COPYING.said" || :
+  until_true 3600 clone_of "$leader" || fail "$leader was busy with other clones for an hour"
   case $(cat "$COPYING.said") in
     ''|*'ERROR 3707 '*|*'ERROR 2013 '*) rm -f "$COPYING.said" ;;
     *) cat "$COPYING.said" >&2; exit 1 ;;
@@ -300,6 +299,18 @@ copy() {
 {% if not mariadb %}
 
 came_back() { systemctl start "$UNIT" 2>/dev/null; here; }
+
+# One attempt: what the server said is left in a file. A donor serves one after the other, and says
+# so (3634). The server replaces its data, and stops or restarts itself at the end.
+clone_of() {
+  literal=$(cat "$LITERAL")
+  {
+    echo "SET SESSION sql_mode = ''; SET GLOBAL super_read_only = OFF;"
+    echo "SET GLOBAL clone_valid_donor_list = '$1:3306';"
+    echo "CLONE INSTANCE FROM '{{ user }}'@'$1':3306 IDENTIFIED BY $literal REQUIRE SSL;"
+  } | mysql --ssl-mode=DISABLED --batch 2> "$COPYING.said" || :
+  ! grep -q 'Error: 3634 ' "$COPYING.said"
+}
 {% endif %}
 
 # --- Switching over --------------------------------------------------------------------------
@@ -364,11 +375,20 @@ alone() {
 
 # --- Watching --------------------------------------------------------------------------------
 
-# What the others say: how many answer, follow this host, or stand against its writing.
+# What the others say: how many answer, follow this host, or stand against its writing. They are
+# asked at once: those that are dead cost two seconds together.
 ask_peers() {
   heard= followers=0 against= followed=
   for peer in $PEERS; do
-    at "$peer" || continue
+    (LOOK=$LOOK.$peer
+    look_at "$peer" > "$LOOK.said" || rm -f "$LOOK.said"
+    rm -f "$LOOK") &
+  done
+  wait
+  for peer in $PEERS; do
+    [ -e "$LOOK.$peer.said" ] || continue
+    take other < "$LOOK.$peer.said"
+    rm -f "$LOOK.$peer.said"
     heard="$heard $peer"
     if [ "$other_read_only" = 0 ]; then against="$peer writes"; fi
     case $other_source in
@@ -388,20 +408,29 @@ say() { case $1 in yes) (umask 022; : > "$STATE/$2") ;; *) rm -f "$STATE/$2" ;; 
 step_down() {
   say no primary
   echo "this host stops writing: $1"
+  # Commits that wait for a replica would keep it from closing.
+  hang_up
   close
   hang_up
 }
 
+is_followed() { [ $(((followers + 1) * 2)) -gt $((peers + 1)) ]; }
+
+# That connections to replicas are open says nothing: they stay open when the network is gone. So the
+# others are asked, every other second.
 watch_primary() {
   say no replica
   if [ -e "$RETIRED" ]; then say no primary; return; fi
-  if [ "${my_clients:-0}" -gt 0 ]; then met=yes lonely=0; say yes primary; return; fi
+  turn=$((turn + 1))
+  if [ "${my_clients:-0}" -gt 0 ] && [ $((turn % 2)) = 0 ]; then say yes primary; return; fi
   ask_peers
+  # Whoever has most of the group behind it stays; so of two that write, one stays.
+  if is_followed; then met=yes lonely=0; say yes primary; return; fi
   if [ -n "$against" ]; then step_down "$against"; return; fi
   # With one peer nobody can tell who is cut off; with two, whoever hears nobody is.
   if [ -z "$heard" ] && [ "$met" = yes ] && [ "$peers" -gt 1 ]; then
     lonely=$((lonely + 1))
-    if [ "$lonely" -ge 3 ]; then step_down 'it hears none of the others'; return; fi
+    if [ "$lonely" -ge 2 ]; then step_down 'it hears none of the others'; return; fi
   else
     lonely=0
   fi
@@ -412,7 +441,7 @@ watch_primary() {
 resume() {
   [ -e "$MEMBER" ] && [ ! -e "$RETIRED" ] && [ ! -e "$COPYING" ] || return 0
   ask_peers
-  if [ -z "$against" ] && [ $(((followers + 1) * 2)) -gt $((peers + 1)) ]; then
+  if [ -z "$against" ] && is_followed; then
     echo 'this host writes again: most of the group follow it and nobody else writes'
     lead
     say yes primary
@@ -429,7 +458,7 @@ watch_replica() {
 }
 
 watch() {
-  LIMIT=15 met=no lonely=0 peers=0
+  LIMIT=15 met=no lonely=0 peers=0 turn=0
   for peer in $PEERS; do peers=$((peers + 1)); done
   while :; do
     # A switch-over whose operator went away: what it began is over.
