@@ -106,6 +106,11 @@ fn resize() {
         let number = line.rsplit('=').next().unwrap().trim().parse::<u32>();
         number.unwrap()
     };
+    // A run that broke off may have left it large.
+    fleet
+        .marg(["resize", "http2", "s-1vcpu-1gb", "--json"])
+        .run()
+        .ok();
     let small = children(fleet);
     let running = load(fleet, FLOW);
     let outcome = fleet.marg(["resize", "http2", "s-1vcpu-2gb", "--json"]);
