@@ -90,6 +90,7 @@ impl Role for Haproxy {
         resources.push(live("/etc/haproxy/unseen.state", unseen(context)?));
         resources.push(live("/etc/haproxy/haproxy.cfg", main(context)?));
         resources.push(Service::running("haproxy").into());
+        resources.push(let_in(context).into());
         Ok(resources)
     }
 
@@ -115,6 +116,25 @@ impl Role for Haproxy {
         }
         checks
     }
+}
+
+/// Whoever was taken out of the traffic by a deploy that did not come to its end is let in again.
+fn let_in(context: &Context) -> Command {
+    let serves = |host: &&Host| host.has_role("nginx") && host.has_role("app");
+    let hosts: Vec<&Host> = context.blueprint().hosts.iter().filter(serves).collect();
+    let run = hosts.iter().fold(Shell::default(), |run, host| {
+        run.text("(\n")
+            .then((traffic::TRAFFIC.ready)(context, host, None))
+            .text(format!("\n) || [ $? -eq {} ]\n", Traffic::NOT_UP))
+    });
+    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let all_in = format!(
+        "[ ! -S /run/haproxy/admin.sock ] || ! echo 'show stat -1 4 -1' | \
+         socat -t5 - UNIX-CONNECT:/run/haproxy/admin.sock | \
+         cut -d, -f2,18 | grep -qE {}",
+        quote(&format!("^({}),(DRAIN|MAINT)", names.join("|")))
+    );
+    Command::new("every web server gets requests", run).unless(all_in)
 }
 
 /// A web server answers through the balancer: only nginx says 404 to a hidden file, also before

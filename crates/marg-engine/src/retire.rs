@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use marg_cloud::{DropletStatus, Owned, Tag, destroy_droplet};
-use marg_model::{Event, Fleet};
+use marg_model::{Event, Fleet, Host};
 use marg_resources::{Shell, Step};
 
 use crate::apply::run_steps;
@@ -11,6 +11,7 @@ use crate::crew::Crew;
 use crate::desired::{Desired, promised};
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::traffic::take_out;
 
 /// How long a host may take to finish its jobs and let its visitors go, in seconds.
 const FAREWELL: u64 = 900;
@@ -29,6 +30,8 @@ pub async fn retire(
     engine.emit(Event::PhaseStarted {
         name: "hosts that leave".to_owned(),
     });
+    let hosts: Vec<&Host> = going.iter().map(|one| &one.host).collect();
+    take_out(engine, crew, desired, &hosts).await;
     let environment = Tag::new(&desired.fleet.blueprint.tag())?;
     let visits = going.iter().map(async |one| {
         let gone = match farewell(engine, crew, desired, one).await {

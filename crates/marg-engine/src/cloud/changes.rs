@@ -120,13 +120,16 @@ pub fn phase_tag(blueprint: &Blueprint) -> String {
     )
 }
 
-/// Droplets of hosts that do not say yet that they stand in the blueprint's phase.
+/// Droplets that do not say yet that they stand in the blueprint's phase; those that stay although
+/// they leave, because they hold data, are among them.
 pub fn not_of_the_phase<'a>(
     blueprint: &'a Blueprint,
     situation: &'a Situation,
 ) -> impl Iterator<Item = &'a Droplet> {
     let wanted = phase_tag(blueprint);
-    situation.by_host.values().filter(move |droplet| {
+    let leaving = situation.leaving.iter().map(|one| &one.droplet);
+    let leaving = leaving.filter(|_| situation.going(&[]).next().is_none());
+    situation.by_host.values().chain(leaving).filter(move |droplet| {
         let tags = droplet.tags.as_ref();
         tags.is_some_and(|tags| !tags.iter().any(|tag| tag.eq_ignore_ascii_case(&wanted)))
     })

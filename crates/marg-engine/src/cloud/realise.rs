@@ -292,7 +292,8 @@ impl Making<'_> {
     async fn say_the_phase(&self, situation: &Situation) -> Result<(), EngineError> {
         let wanted = Tag::new(&phase_tag(self.blueprint))?;
         let prefix = format!("marg-phase:{}:", self.blueprint.environment.name);
-        let droplets = || situation.by_host.values();
+        let leaving = || situation.leaving.iter().map(|one| &one.droplet);
+        let droplets = || situation.by_host.values().chain(leaving());
         let owned: Result<Vec<Owned>, CloudError> = droplets()
             .map(|droplet| Owned::claim(droplet, &self.environment))
             .collect();
