@@ -90,7 +90,7 @@ impl Role for RedisSentinel {
     fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError> {
         let fleet = Fellows::of(context);
         let password = context.secret(PASSWORD_SECRET)?.expose();
-        let password = PASSWORD.render(One::new("password", password))?;
+        let password = PASSWORD.render(Password { password })?;
         let replication = REPLICATION.render(Replication {
             replicas: fleet.replicas_to_write(),
             lag_seconds: lag_seconds(context),
@@ -195,13 +195,9 @@ struct Replication {
     lag_seconds: u64,
 }
 
-/// One value by name.
-struct One;
-
-impl One {
-    fn new<'a>(name: &'a str, value: &'a str) -> std::collections::BTreeMap<&'a str, &'a str> {
-        std::collections::BTreeMap::from([(name, value)])
-    }
+#[derive(Serialize)]
+struct Password<'a> {
+    password: &'a str,
 }
 
 fn seconds(context: &Context, name: &str, default: u64) -> u64 {
