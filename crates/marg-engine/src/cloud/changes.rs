@@ -7,6 +7,7 @@ use marg_model::{Blueprint, Host};
 use marg_resources::{Action, Role};
 
 use super::desired;
+use super::leaving::Leaving;
 use super::situation::{Found, Situation};
 use super::transition::Entry;
 use crate::environment::{CloudChange, CloudKind, Monthly};
@@ -100,7 +101,7 @@ fn closing(blueprint: &Blueprint, situation: &Situation) -> Vec<CloudChange> {
             vec![why],
         )
     });
-    let firewalls = obsolete_firewalls(blueprint, &situation.found);
+    let firewalls = obsolete_firewalls(blueprint, situation, |one| one.host.holds_data);
     let firewalls =
         firewalls.map(|name| change(CloudKind::Firewall, name, Action::Delete, Vec::new()));
     let tag = phase_tag(blueprint);
@@ -135,16 +136,21 @@ pub fn not_of_the_phase<'a>(
     })
 }
 
-/// Firewalls of groups that the blueprint does not have.
+/// Firewalls of groups that the blueprint does not have and that no leaving host that `stays`
+/// is behind.
 pub fn obsolete_firewalls<'a>(
     blueprint: &'a Blueprint,
-    found: &'a Found,
+    situation: &'a Situation,
+    stays: impl Fn(&Leaving) -> bool,
 ) -> impl Iterator<Item = &'a str> {
+    let stays = situation.leaving.iter().filter(|one| stays(one));
     let wanted: BTreeSet<String> = desired::groups(blueprint)
         .into_iter()
+        .chain(stays.map(|one| one.host.group.as_str()))
         .map(|group| desired::firewall_name(blueprint, group))
         .collect();
     let prefix = desired::firewall_name(blueprint, "");
+    let found = &situation.found;
     let names = found
         .firewalls
         .iter()

@@ -86,11 +86,8 @@ pub async fn close(
 ) -> Result<(), EngineError> {
     let firewalls = firewall_changes(blueprint, engine.roles(), &situation.found);
     let unsaid = not_of_the_phase(blueprint, situation).next().is_some();
-    let surplus: Vec<&str> = match situation.leaving.is_empty() {
-        true => obsolete_firewalls(blueprint, &situation.found).collect(),
-        // Somebody is still behind them.
-        false => Vec::new(),
-    };
+    // Somebody may still be behind the others.
+    let surplus: Vec<&str> = obsolete_firewalls(blueprint, situation, |_| true).collect();
     if firewalls.is_empty() && surplus.is_empty() && !unsaid {
         return Ok(());
     }

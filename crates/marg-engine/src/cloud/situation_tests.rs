@@ -1,13 +1,14 @@
 //! What is found beside what is wanted, as data.
 #![allow(clippy::unwrap_used)]
 
-use marg_cloud::{FirewallSpec, Rule};
 use marg_model::{Environment, Phase, builtin, parse, resolve};
 use marg_resources::{Context, Handover, Resource, RoleError};
 use serde_json::json;
 
 use super::*;
-use crate::cloud::transition::{Entry, widened};
+use crate::cloud::changes::obsolete_firewalls;
+use crate::cloud::leaving::Leaving;
+use crate::cloud::transition::Entry;
 use crate::environment::CloudKind;
 use crate::handover::{Carry, carries};
 use crate::journey::journey;
@@ -372,27 +373,22 @@ fn the_entry_may_lead_to_any_host_of_its_group() {
 }
 
 #[test]
-fn firewalls_open_before_they_close() {
-    let rule = |port: &str, tags: &[&str], addresses: &[&str]| json!({"protocol": "tcp", "ports": port, "sources": {"tags": tags, "addresses": addresses}});
-    let present = json!({"id": "f", "name": "marg-shop-http", "status": "succeeded", "tags": [],
-        "inbound_rules": [rule("80", &[], &["0.0.0.0/0"]), rule("443", &[], &["0.0.0.0/0"])]});
-    let present: Firewall = serde_json::from_value(present).unwrap();
-    let wanted: Rule = serde_json::from_value(rule("80", &["lb"], &[])).unwrap();
-    let spec = FirewallSpec {
-        name: "marg-shop-http".to_owned(),
-        inbound: vec![wanted],
-        ..FirewallSpec::default()
+fn a_firewall_stays_while_somebody_is_behind_it() {
+    let firewall = json!({"id": "f", "name": "marg-shop-app", "status": "succeeded",
+        "inbound_rules": [], "tags": []});
+    let firewall: Firewall = serde_json::from_value(firewall).unwrap();
+    let obsolete = |droplets| {
+        let (blueprint, mut situation) = compared(2, droplets);
+        situation.found.firewalls = vec![firewall.clone()];
+        let stays = |one: &Leaving| one.host.holds_data;
+        let names = obsolete_firewalls(&blueprint, &situation, stays);
+        names.map(str::to_owned).collect::<Vec<_>>()
     };
-    let inbound = widened(spec, &[present]).inbound;
-    let seen: Vec<_> = inbound
-        .iter()
-        .map(|rule| {
-            (
-                rule.ports.as_str(),
-                rule.peers.tags.len(),
-                rule.peers.addresses.len(),
-            )
-        })
-        .collect();
-    assert_eq!(seen, [("80", 1, 1), ("443", 0, 1)]);
+    let http = || host(1, "http1", "http", 2);
+    assert_eq!(
+        obsolete(vec![http(), host(9, "app1", "app", 1)]),
+        [""; 0],
+        "app1 holds data: it goes only when it is named"
+    );
+    assert_eq!(obsolete(vec![http()]), ["marg-shop-app"]);
 }

@@ -145,3 +145,38 @@ fn widen(rules: &mut Vec<Rule>, more: &Rule) {
         own.dedup();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn firewalls_open_before_they_close() {
+        let rule = |port: &str, tags: &[&str], addresses: &[&str]| json!({"protocol": "tcp", "ports": port, "sources": {"tags": tags, "addresses": addresses}});
+        let present = json!({"id": "f", "name": "marg-shop-http", "status": "succeeded", "tags": [],
+            "inbound_rules": [rule("80", &[], &["0.0.0.0/0"]), rule("443", &[], &["0.0.0.0/0"])]});
+        let present: Firewall = serde_json::from_value(present).unwrap();
+        let wanted: Rule = serde_json::from_value(rule("80", &["lb"], &[])).unwrap();
+        let spec = FirewallSpec {
+            name: "marg-shop-http".to_owned(),
+            inbound: vec![wanted],
+            ..FirewallSpec::default()
+        };
+        let inbound = widened(spec, &[present]).inbound;
+        let seen: Vec<_> = inbound
+            .iter()
+            .map(|rule| {
+                (
+                    rule.ports.as_str(),
+                    rule.peers.tags.len(),
+                    rule.peers.addresses.len(),
+                )
+            })
+            .collect();
+        assert_eq!(seen, [("80", 1, 1), ("443", 0, 1)]);
+    }
+}
