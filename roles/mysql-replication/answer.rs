@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use marg_model::Fleet;
+use marg_model::{Fleet, Host};
 use marg_resources::{HostAnswer, HostAnswers, RoleError};
 
 use super::position::Position;
@@ -38,10 +38,17 @@ pub struct Server {
 /// All hosts of the group by name.
 pub type Group = BTreeMap<String, Known>;
 
+/// Everybody who is concerned: hosts with the role, and those who are asked because they have, or
+/// had, fellows with it.
+pub fn group<'a>(fleet: &'a Fleet, answers: &'a HostAnswers) -> impl Iterator<Item = &'a Host> {
+    let concerned =
+        |host: &&Host| host.has_role("mysql-replication") || answers.contains_key(&host.name);
+    fleet.peers().filter(concerned)
+}
+
 /// Reads the answers of a fleet.
 pub fn read(fleet: &Fleet, answers: &HostAnswers) -> Result<Group, RoleError> {
-    let hosts = fleet.blueprint.with_role("mysql-replication");
-    let known = hosts.map(|host| {
+    let known = group(fleet, answers).map(|host| {
         let known = match answers.get(&host.name) {
             None | Some(HostAnswer::NotThere) => Known::Nothing,
             Some(HostAnswer::Silent) => Known::Away("does not answer"),

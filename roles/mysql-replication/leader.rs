@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use marg_model::Fleet;
+use marg_model::{Fleet, Host};
 use marg_resources::{HostAnswers, RoleError, Succession};
 
 use super::answer::{self, Group, Known, Server};
@@ -44,10 +44,12 @@ struct View {
 
 impl View {
     fn new(fleet: &Fleet, answers: &HostAnswers) -> Result<View, RoleError> {
-        let hosts = fleet.with_role("mysql-replication");
-        let names = hosts.map(|(host, machine)| (machine.private.to_string(), host.name.clone()));
-        let names = names.collect();
-        let order = fleet.blueprint.with_role("mysql-replication");
+        let address = |host: &Host| {
+            let machine = fleet.machine(&host.name)?;
+            Some((machine.private.to_string(), host.name.clone()))
+        };
+        let names = answer::group(fleet, answers).filter_map(address).collect();
+        let order = answer::group(fleet, answers);
         Ok(View {
             group: answer::read(fleet, answers)?,
             order: order.map(|host| host.name.clone()).collect(),
