@@ -149,7 +149,8 @@ impl Travel {
         // A host lets go of its lock when it notices that nobody is there any more.
         until("the hosts' locks", Duration::from_secs(300), || {
             let outcome: Outcome = self.provision(phase, destroy).wait();
-            (outcome.code != 8).then(|| outcome.ok())
+            let locked = outcome.code != 0 && outcome.stderr.contains(" is being changed by ");
+            (!locked).then(|| outcome.ok())
         });
         let note = match killed_at {
             Some(_) => format!(", killed at step {steps}"),
