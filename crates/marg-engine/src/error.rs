@@ -189,8 +189,10 @@ impl EngineError {
             | EngineError::BetweenPhases { .. }
             | EngineError::MissingSecrets { .. }
             | EngineError::Image { .. } => ErrorKind::Config,
+            // Hosts that only waited for another one say nothing about why.
             EngineError::Hosts { failures } => failures
-                .first()
+                .iter()
+                .find(|(_, error)| !matches!(error, EngineError::Needed { .. }))
                 .map_or(ErrorKind::StepFailed, |(_, error)| error.kind()),
             EngineError::Ssh(_) | EngineError::NoMachine { .. } | EngineError::ShutOut { .. } => {
                 ErrorKind::Unreachable
