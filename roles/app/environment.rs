@@ -181,6 +181,15 @@ mod tests {
     }
 
     #[test]
+    fn replicas_are_read_where_there_are_any() {
+        for (phase, expected) in [(2, None), (3, None), (4, Some("mysql-read.marg.internal"))] {
+            let flow = of(&World::new(phase), "http1", "flow.marg");
+            let found = flow.get("DB_READ_HOST").map(String::as_str);
+            assert_eq!(found, expected, "phase {phase}");
+        }
+    }
+
+    #[test]
     fn the_narrower_word_wins() {
         let mut world = World::new(2);
         let set = |value: &str| EnvValue::Text(value.to_owned());
