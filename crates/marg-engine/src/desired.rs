@@ -93,17 +93,6 @@ impl<'a> Desired<'a> {
     }
 }
 
-/// Roles of a host that this version of marg knows by name only.
-pub fn planned_roles<'a>(
-    host: &'a Host,
-    roles: &'a [&'a dyn Role],
-) -> impl Iterator<Item = &'a str> {
-    host.roles
-        .iter()
-        .map(String::as_str)
-        .filter(move |name| !roles.iter().any(|role| role.schema().name == *name))
-}
-
 /// The distribution that a host's image promises.
 pub fn promised(host: &Host) -> Result<&'static Distro, EngineError> {
     host.distro().ok_or_else(|| EngineError::Image {
