@@ -31,7 +31,11 @@ impl<'a> Desired<'a> {
             resources.extend(role.resources(&context)?);
         }
         let others = self.roles.iter();
-        let others = others.filter(|role| !host.has_role(role.schema().name));
+        let fleet = self.fleet;
+        let others = others.filter(|role| {
+            let name = role.schema().name;
+            !host.has_role(name) && !fleet.lingers(name, host)
+        });
         resources.extend(others.flat_map(|role| role.leftovers(&context)));
         Ok(resources)
     }

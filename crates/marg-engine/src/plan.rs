@@ -48,7 +48,7 @@ impl Engine {
             });
         }
         let hosts = try_join_all(looking).await?;
-        let mut notes = situation.notes.clone();
+        let notes = situation.notes.clone();
         let order = journey(blueprint, self.roles(), &situation, &hosts);
         Ok(EnvironmentPlan {
             cloud: situation.changes.clone(),

@@ -13,7 +13,7 @@ use crate::deploy;
 use crate::desired::Desired;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::handover::{carries, hand_over};
+use crate::handover::{carries, hand_over, quiet_rivals};
 use crate::host::talk::Lock;
 use crate::leaders::refuse_leaving;
 use crate::report::{DeployReport, Report};
@@ -92,6 +92,7 @@ impl Engine {
             refuse_leaving(&fleet)?;
             let carried = carries(blueprint, &situation, self.roles());
             hand_over(self, crew, &self.desired(&fleet, secrets), &carried).await?;
+            quiet_rivals(self, crew, &self.desired(&fleet, secrets)).await?;
             if move_entry(self, blueprint, &situation).await? {
                 situation = self.situation(blueprint).await?;
                 fleet.entry_at = situation.entry_at().map(str::to_owned);
