@@ -11,5 +11,6 @@ pub mod load;
 pub mod program;
 pub mod project;
 pub mod scan;
+pub mod visitors;
 pub mod wait;
 pub mod web;

@@ -1,5 +1,6 @@
 //! Runs the program `marg` as its users do, and keeps what it says.
 
+use std::cell::Cell;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -305,6 +306,24 @@ impl Running {
             if ended || Instant::now() > until {
                 let outcome = self.collect();
                 panic!("waited in vain for {what}:\n{outcome}");
+            }
+        }
+    }
+
+    /// When it said so many events that fit, heard by whoever waits; `None` when it ends before.
+    pub fn hears(&mut self, times: usize, fits: impl Fn(&Value) -> bool) -> Option<Instant> {
+        loop {
+            let ended = self.child.try_wait().expect("a child").is_some();
+            let left = Cell::new(times);
+            let last = |said: &Value| {
+                left.set(left.get() - usize::from(fits(said)));
+                left.get() == 0
+            };
+            if self.heard.find(&last).is_some() {
+                return Some(Instant::now());
+            }
+            if ended {
+                return None;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Which ports answer, seen from the host or from inside a machine's own network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -87,6 +87,18 @@ pub async fn opens(address: Ipv4Addr, port: u16) -> bool {
         timeout(Duration::from_secs(5), connect(address, port)).await,
         Ok(Ok(()))
     )
+}
+
+/// Those of some ports of some addresses that take connections, asked with all patience.
+pub async fn which(addresses: &[Ipv4Addr], ports: &[u16]) -> BTreeSet<(Ipv4Addr, u16)> {
+    let mut asking = JoinSet::new();
+    for address in addresses {
+        for port in ports {
+            let (address, port) = (*address, *port);
+            asking.spawn(async move { opens(address, port).await.then_some((address, port)) });
+        }
+    }
+    asking.join_all().await.into_iter().flatten().collect()
 }
 
 /// Runs something inside the network of a machine, so that its packets come from there.

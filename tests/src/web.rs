@@ -117,6 +117,13 @@ impl Browser {
             .unwrap_or_else(|error| panic!("{host}{path}: {error}"))
     }
 
+    /// What this visitor sends as `Cookie`.
+    pub fn cookie_header(&self) -> String {
+        let pairs = self.cookies.iter();
+        let pairs = pairs.map(|(name, value)| format!("{name}={value}"));
+        pairs.collect::<Vec<_>>().join("; ")
+    }
+
     /// Asks for a page that may not be there yet.
     pub fn try_get(&mut self, host: &str, path: &str) -> Result<Page, String> {
         self.send(Method::GET, host, path, None)
@@ -139,11 +146,7 @@ impl Browser {
         let url = format!("http://{}{path}", self.entry);
         let mut request = self.client.request(method, url).header(HOST, host);
         if !self.cookies.is_empty() {
-            let pairs = self
-                .cookies
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"));
-            request = request.header(COOKIE, pairs.collect::<Vec<_>>().join("; "));
+            request = request.header(COOKIE, self.cookie_header());
         }
         if let Some(form) = form {
             request = request

@@ -1,7 +1,7 @@
 # look CLIENT…: what a server says of itself, one `key value` a line. Statements as rows of a
 # vertical table; values may have several lines.
 look() {
-  timeout 5 "$@" --batch --vertical <<'MARG_SQL' 2>/dev/null > "$LOOK" || return 1
+  timeout 5 "$@" --batch --vertical <<'MARG_SQL' 2> "$LOOK.err" > "$LOOK" || return 1
 SELECT @@global.read_only AS read_only,
 {% if mariadb %}
   @@global.gtid_current_pos AS executed,

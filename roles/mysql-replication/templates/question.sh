@@ -1,5 +1,5 @@
 LOOK=$(mktemp)
-trap 'rm -f "$LOOK"' EXIT
+trap 'rm -f "$LOOK" "$LOOK".*' EXIT
 {{ look }}
 if ! command -v {{ client }} >/dev/null; then echo 'server none'
 elif ! systemctl -q is-active {{ unit }}; then echo 'server down'

@@ -36,13 +36,13 @@ sql() { timeout "${LIMIT:-60}" mariadb --skip-ssl --batch --skip-column-names; }
 # One that is gone already is no mistake.
 sql_force() { timeout 20 mariadb --skip-ssl --batch --force 2>/dev/null || :; }
 look_here() { look mariadb --skip-ssl; }
-look_at() { look mariadb "--defaults-file=$CREDENTIALS" --connect-timeout=2 -h "$1" -P 3306 --protocol=tcp; }
+look_at() { look mariadb "--defaults-file=$CREDENTIALS" --connect-timeout=1 -h "$1" -P 3306 --protocol=tcp; }
 {% else %}
 sql() { timeout "${LIMIT:-60}" mysql --ssl-mode=DISABLED --batch --skip-column-names; }
 # One that is gone already is no mistake.
 sql_force() { timeout 20 mysql --ssl-mode=DISABLED --batch --force 2>/dev/null || :; }
 look_here() { look mysql --ssl-mode=DISABLED; }
-look_at() { look mysql "--defaults-file=$CREDENTIALS" --connect-timeout=2 -h "$1" -P 3306 --protocol=tcp; }
+look_at() { look mysql "--defaults-file=$CREDENTIALS" --connect-timeout=1 -h "$1" -P 3306 --protocol=tcp; }
 {% endif %}
 
 # take PREFIX: puts the lines of `look` into variables PREFIX_read_only, PREFIX_source, …
@@ -378,14 +378,21 @@ alone() {
 # What the others say: how many answer, follow this host, or stand against its writing. They are
 # asked at once: those that are dead cost two seconds together.
 ask_peers() {
-  heard= followers=0 against= followed=
+  heard= near= followers=0 against= followed=
   for peer in $PEERS; do
     (LOOK=$LOOK.$peer
-    look_at "$peer" > "$LOOK.said" || rm -f "$LOOK.said"
-    rm -f "$LOOK") &
+    if ! look_at "$peer" > "$LOOK.said"; then
+      rm -f "$LOOK.said"
+      # A machine that takes or refuses a connection is there, and so is the network. The client
+      # does not tell that from silence.
+      if grep -q 'ERROR 1' "$LOOK.err" || curl -v --max-time 1 "telnet://$peer:3306" 2>&1 </dev/null |
+        grep -q -e 'Connection refused' -e 'Connected to'; then : > "$LOOK.near"; fi
+    fi
+    rm -f "$LOOK" "$LOOK.err") &
   done
   wait
   for peer in $PEERS; do
+    if [ -e "$LOOK.$peer.near" ]; then near=yes; rm -f "$LOOK.$peer.near"; fi
     [ -e "$LOOK.$peer.said" ] || continue
     take other < "$LOOK.$peer.said"
     rm -f "$LOOK.$peer.said"
@@ -428,7 +435,7 @@ watch_primary() {
   if is_followed; then met=yes lonely=0; say yes primary; return; fi
   if [ -n "$against" ]; then step_down "$against"; return; fi
   # With one peer nobody can tell who is cut off; with two, whoever hears nobody is.
-  if [ -z "$heard" ] && [ "$met" = yes ] && [ "$peers" -gt 1 ]; then
+  if [ -z "$heard$near" ] && [ "$met" = yes ] && [ "$peers" -gt 1 ]; then
     lonely=$((lonely + 1))
     if [ "$lonely" -ge 2 ]; then step_down 'it hears none of the others'; return; fi
   else

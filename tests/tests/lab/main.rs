@@ -19,10 +19,13 @@ mod deploy;
 mod deploy_failures;
 mod faults;
 mod firewall;
+mod journey;
 mod keepalived;
+mod kept;
 mod kinds;
 mod lab;
 mod locks;
+mod matrix;
 mod other_environments;
 mod provision;
 mod repair;
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         cloud::cases(),
         kinds::cases(),
         other_environments::cases(),
+        journey::cases(),
         provision::late_cases(),
         secrets::cases(),
     ];
