@@ -9,7 +9,6 @@ use marg_resources::Role;
 mod memory;
 mod network;
 mod php;
-mod planned;
 mod quoting;
 mod render;
 mod visitors;
@@ -35,8 +34,6 @@ pub mod worker;
 #[cfg(test)]
 mod testing;
 
-pub use planned::PLANNED;
-
 /// Every role that marg can provision.
 pub const ROLES: &[&dyn Role] = &[
     &base::Base,
@@ -55,10 +52,9 @@ pub const ROLES: &[&dyn Role] = &[
     &scheduler::Scheduler,
 ];
 
-/// What inventories and phases may name: the roles above, and those that are planned.
+/// What inventories and phases may name: the roles above.
 pub fn schemas() -> Vec<RoleSchema> {
-    let ready = ROLES.iter().map(|role| role.schema());
-    ready.chain(PLANNED.iter().copied()).collect()
+    ROLES.iter().map(|role| role.schema()).collect()
 }
 
 /// The role of that name, if marg can provision it.

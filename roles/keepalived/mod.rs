@@ -7,7 +7,8 @@
 use marg_model::{Address, Blueprint, Host, RoleSchema, Secret, SecretKind, SecretSpec};
 use marg_resources::kinds::{Command, Directory, File, Package, Service, Timer, User};
 use marg_resources::{
-    Check, Context, Notice, Notify, OtherOpening, Peer, Resource, Role, RoleError, Validator, quote,
+    Check, Context, Notice, Notify, OtherOpening, Peer, Resource, Role, RoleError, Shell,
+    Validator, quote,
 };
 use minijinja::Value;
 use serde::Serialize;
@@ -115,6 +116,10 @@ impl Role for Keepalived {
             Service::stopped("marg-vrrp-link").into(),
             File::absent(TOKEN_FILE).into(),
         ]
+    }
+
+    fn quiet(&self, _context: &Context) -> Option<Shell> {
+        Some(Shell::new("systemctl stop marg-entry.timer keepalived\n"))
     }
 
     fn checks(&self, _context: &Context) -> Vec<Check> {

@@ -55,7 +55,7 @@ fn rule((port, from): Allowed) -> UfwRule {
 /// What the roles of this host open beside TCP ports.
 fn others(context: &Context) -> Vec<UfwRule> {
     let own = context.roles.iter();
-    let own = own.filter(|role| context.host.has_role(role.schema().name));
+    let own = own.filter(|role| opens(context, role.schema().name));
     let openings = own.flat_map(|role| role.other_openings(context.blueprint()));
     let rules = openings.map(|opening| match opening {
         OtherOpening::Vrrp { from } => vec![UfwRule::allow_vrrp().from(from)],
@@ -71,10 +71,15 @@ fn others(context: &Context) -> Vec<UfwRule> {
     rules.flatten().collect()
 }
 
+/// Whether the host has the role, or had it and has fellows with it that have not left yet.
+fn opens(context: &Context, role: &str) -> bool {
+    context.host.has_role(role) || context.fleet.lingers(role, context.host)
+}
+
 /// What the roles of this host open, with addresses for names.
 fn allowed(context: &Context) -> BTreeSet<Allowed> {
     let own = context.roles.iter();
-    let own = own.filter(|role| context.host.has_role(role.schema().name));
+    let own = own.filter(|role| opens(context, role.schema().name));
     let openings: BTreeSet<_> = own
         .flat_map(|role| role.openings(context.blueprint()))
         .collect();
@@ -185,6 +190,25 @@ mod tests {
         assert_eq!(rules(&world, "worker1"), ["22 198.18.5.0/24"]);
         world.fleet.blueprint.environment.ssh_from = vec!["0.0.0.0/0".to_owned()];
         assert_eq!(rules(&world, "worker1"), ["22 0.0.0.0/0"]);
+    }
+
+    #[test]
+    fn what_fellows_need_that_leave_stays_open_until_they_are_gone() {
+        let four = World::new(4);
+        let mut three = World::new(3);
+        assert_eq!(
+            rules(&three, "mysql1").len(),
+            7,
+            "22, three http, three workers"
+        );
+        let leaving = four.fleet.blueprint.host("mysql2").unwrap().clone();
+        let machine = four.fleet.machine("mysql2").unwrap().clone();
+        three.fleet.machines.insert("mysql2".to_owned(), machine);
+        three.fleet.leaving.push(leaving);
+        let rules = rules(&three, "mysql1").join(" ");
+        let address = three.fleet.machine("mysql2").unwrap().private.to_string();
+        assert!(rules.contains(&format!("3306 {address}")), "{rules}");
+        assert!(rules.contains("9201 "), "{rules}");
     }
 
     #[test]

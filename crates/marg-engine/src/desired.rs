@@ -31,7 +31,11 @@ impl<'a> Desired<'a> {
             resources.extend(role.resources(&context)?);
         }
         let others = self.roles.iter();
-        let others = others.filter(|role| !host.has_role(role.schema().name));
+        let fleet = self.fleet;
+        let others = others.filter(|role| {
+            let name = role.schema().name;
+            !host.has_role(name) && !fleet.lingers(name, host)
+        });
         resources.extend(others.flat_map(|role| role.leftovers(&context)));
         Ok(resources)
     }
@@ -91,17 +95,6 @@ impl<'a> Desired<'a> {
                 .copied()
         })
     }
-}
-
-/// Roles of a host that this version of marg knows by name only.
-pub fn planned_roles<'a>(
-    host: &'a Host,
-    roles: &'a [&'a dyn Role],
-) -> impl Iterator<Item = &'a str> {
-    host.roles
-        .iter()
-        .map(String::as_str)
-        .filter(move |name| !roles.iter().any(|role| role.schema().name == *name))
 }
 
 /// The distribution that a host's image promises.

@@ -89,19 +89,6 @@ pub enum EngineError {
         /// Host name.
         host: String,
     },
-    /// A role that this version knows by name only.
-    #[error(
-        "{host} has the role {role}, which this version of marg cannot provision yet; phase {phase} \
-         can be planned with `marg plan --offline --phase {phase}`"
-    )]
-    PlannedRole {
-        /// Host name.
-        host: String,
-        /// Role.
-        role: String,
-        /// Phase.
-        phase: u8,
-    },
     /// A move would leave data behind.
     #[error(
         "{hosts} hold data that phase {phase} keeps on other machines, and marg does not carry it \
@@ -183,7 +170,6 @@ impl EngineError {
             EngineError::Vault(_)
             | EngineError::Role(_)
             | EngineError::NoSuch { .. }
-            | EngineError::PlannedRole { .. }
             | EngineError::OnlyCopy { .. }
             | EngineError::LeaderLeaves { .. }
             | EngineError::BetweenPhases { .. }

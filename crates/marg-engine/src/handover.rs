@@ -108,6 +108,26 @@ pub async fn hand_over(
     carried
 }
 
+/// Hosts that leave and could hold the entry address no longer reach for it.
+pub async fn quiet_rivals(
+    engine: &Engine,
+    crew: &Crew<'_>,
+    desired: &Desired<'_>,
+) -> Result<(), EngineError> {
+    let fleet = desired.fleet;
+    let group = fleet.blueprint.phase.entry.as_str();
+    for host in fleet.leaving.iter().filter(|host| host.group == group) {
+        let steps = script(desired, host, "be quiet", |role, on| role.quiet(on))?;
+        if steps.is_empty() {
+            continue;
+        }
+        let mut link = crew.visit(fleet, host).await?;
+        run_steps(engine, &mut link, steps).await?;
+        link.session.close().await;
+    }
+    Ok(())
+}
+
 async fn carry_all(
     engine: &Engine,
     crew: &mut Crew<'_>,

@@ -101,11 +101,6 @@ fn environments() -> Vec<EngineError> {
         EngineError::ShutOut {
             droplets: text("marg-http1"),
         },
-        EngineError::PlannedRole {
-            host: text("lb1"),
-            role: text("haproxy"),
-            phase: 3,
-        },
         EngineError::OnlyCopy {
             hosts: text("redis1, mysql1"),
             phase: 1,

@@ -5,7 +5,7 @@ use marg_model::{Blueprint, Fleet, Host, Machine, Secret, Secrets};
 use marg_resources::{HostPlan, Role, plan_fresh};
 
 use crate::converge::{connect, look};
-use crate::desired::{Desired, planned_roles, promised};
+use crate::desired::{Desired, promised};
 use crate::engine::Engine;
 use crate::environment::{CloudChange, CloudKind, EnvironmentPlan};
 use crate::error::EngineError;
@@ -48,9 +48,8 @@ impl Engine {
             });
         }
         let hosts = try_join_all(looking).await?;
-        let mut notes = situation.notes.clone();
+        let notes = situation.notes.clone();
         let order = journey(blueprint, self.roles(), &situation, &hosts);
-        notes.extend(role_notes(blueprint, self.roles()));
         Ok(EnvironmentPlan {
             cloud: situation.changes.clone(),
             order,
@@ -101,8 +100,7 @@ pub fn plan_offline(
             host.size, host.image, blueprint.environment.region
         )],
     });
-    let mut notes = vec!["offline: as if nothing existed yet, without prices".to_owned()];
-    notes.extend(role_notes(blueprint, roles));
+    let notes = vec!["offline: as if nothing existed yet, without prices".to_owned()];
     let plan = EnvironmentPlan {
         cloud: cloud.collect(),
         hosts: hosts?,
@@ -129,18 +127,4 @@ fn invented(blueprint: &Blueprint, roles: &[&dyn Role], mut secrets: Secrets) ->
         }
     }
     secrets
-}
-
-fn role_notes(blueprint: &Blueprint, roles: &[&dyn Role]) -> Vec<String> {
-    let mut missing: Vec<&str> = blueprint
-        .hosts
-        .iter()
-        .flat_map(|host| planned_roles(host, roles))
-        .collect();
-    missing.sort_unstable();
-    missing.dedup();
-    let note = |role: &str| {
-        format!("role {role} is planned, not yet made; its resources are not in this plan")
-    };
-    missing.into_iter().map(note).collect()
 }

@@ -10,10 +10,10 @@ use crate::cloud::realise::{close, move_entry, open};
 use crate::cloud::situation::Situation;
 use crate::crew::Crew;
 use crate::deploy;
-use crate::desired::{Desired, planned_roles};
+use crate::desired::Desired;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::handover::{carries, hand_over};
+use crate::handover::{carries, hand_over, quiet_rivals};
 use crate::host::talk::Lock;
 use crate::leaders::refuse_leaving;
 use crate::report::{DeployReport, Report};
@@ -32,7 +32,6 @@ impl Engine {
         blueprint: &Blueprint,
         destroy: &[String],
     ) -> Result<Report, EngineError> {
-        self.refuse_planned_roles(blueprint)?;
         let situation = self.situation(blueprint).await?;
         situation.refuse_losses(blueprint, self.roles())?;
         refuse_strangers(&situation, destroy)?;
@@ -93,6 +92,7 @@ impl Engine {
             refuse_leaving(&fleet)?;
             let carried = carries(blueprint, &situation, self.roles());
             hand_over(self, crew, &self.desired(&fleet, secrets), &carried).await?;
+            quiet_rivals(self, crew, &self.desired(&fleet, secrets)).await?;
             if move_entry(self, blueprint, &situation).await? {
                 situation = self.situation(blueprint).await?;
                 fleet.entry_at = situation.entry_at().map(str::to_owned);
@@ -154,19 +154,6 @@ impl Engine {
         Lock::Held {
             who: format!("{} since {now}", self.options().who),
         }
-    }
-
-    fn refuse_planned_roles(&self, blueprint: &Blueprint) -> Result<(), EngineError> {
-        for host in &blueprint.hosts {
-            if let Some(role) = planned_roles(host, self.roles()).next() {
-                return Err(EngineError::PlannedRole {
-                    host: host.name.clone(),
-                    role: role.to_owned(),
-                    phase: blueprint.phase.number,
-                });
-            }
-        }
-        Ok(())
     }
 }
 

@@ -98,6 +98,13 @@ impl Fleet {
         self.blueprint.hosts.iter().chain(&self.leaving)
     }
 
+    /// Whether fellows of the host that are on their way out have a role that it no longer has:
+    /// until they are gone, what they need of it stays.
+    pub fn lingers(&self, role: &str, host: &Host) -> bool {
+        let fellow = |other: &&Host| other.group == host.group && other.has_role(role);
+        !host.has_role(role) && self.leaving.iter().any(|other| fellow(&other))
+    }
+
     /// Whether the host leads its fellows of that role. A host that is alone does; of several
     /// that were not asked (in a plan without a fleet) the first does.
     pub fn leads(&self, role: &str, host: &str) -> bool {

@@ -130,10 +130,14 @@ pub fn not_of_the_phase<'a>(
     let wanted = phase_tag(blueprint);
     let leaving = situation.leaving.iter().map(|one| &one.droplet);
     let leaving = leaving.filter(|_| situation.going(&[]).next().is_none());
-    situation.by_host.values().chain(leaving).filter(move |droplet| {
-        let tags = droplet.tags.as_ref();
-        tags.is_some_and(|tags| !tags.iter().any(|tag| tag.eq_ignore_ascii_case(&wanted)))
-    })
+    situation
+        .by_host
+        .values()
+        .chain(leaving)
+        .filter(move |droplet| {
+            let tags = droplet.tags.as_ref();
+            tags.is_some_and(|tags| !tags.iter().any(|tag| tag.eq_ignore_ascii_case(&wanted)))
+        })
 }
 
 /// Firewalls of groups that the blueprint does not have and that no leaving host that `stays`

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use marg_model::{Blueprint, Phase, builtin, parse, resolve};
 use marg_resources::{Opening, Peer};
-use marg_roles::{PLANNED, ROLES};
+use marg_roles::ROLES;
 
 use crate::{pages, root, text};
 
@@ -70,14 +70,6 @@ fn roles() {
             let (name, kind, default, doc) = (one.name, one.kind, one.default, one.doc);
             let _ = writeln!(page, "| `{name}` | {kind} | {default} | {doc} |");
         }
-    }
-    page.push_str(
-        "\n## Not provisioned yet\n\n\
-         Phases 3 and 4 name these roles; `marg plan --offline` knows them, `marg provision` \
-         refuses them.\n\n",
-    );
-    for role in PLANNED {
-        let _ = writeln!(page, "- `{}`: {}", role.name, role.doc);
     }
     check("roles.md", &page);
 }

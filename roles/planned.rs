@@ -1,7 +1,0 @@
-//! Roles that the phases name and marg does not provision yet.
-
-use marg_model::RoleSchema;
-
-/// Known by name, so that the phases that use them parse, resolve and are shown by
-/// `plan --offline`. A provision refuses them.
-pub const PLANNED: &[RoleSchema] = &[];
