@@ -16,6 +16,8 @@ pub struct Case {
     run: fn(),
     /// Whether it takes the lab down, with all that others have in it.
     destructive: bool,
+    /// Whether it takes so long that it runs only with `--include-ignored`.
+    long: bool,
 }
 
 impl Case {
@@ -25,7 +27,13 @@ impl Case {
             name,
             run,
             destructive: false,
+            long: false,
         }
+    }
+
+    /// The same, run only when asked for; the harness names it as ignored otherwise.
+    pub fn long(self) -> Self {
+        Self { long: true, ..self }
     }
 
     /// A case that takes the lab down.
@@ -34,12 +42,14 @@ impl Case {
             name,
             run,
             destructive: true,
+            long: false,
         }
     }
 
     /// As the test harness wants it.
     pub fn into_trial(self) -> Trial {
-        Trial::test(self.name, move || {
+        let long = self.long;
+        let trial = Trial::test(self.name, move || {
             let foreign = if self.destructive {
                 foreign_lab()
             } else {
@@ -52,7 +62,8 @@ impl Case {
             (self.run)();
             eprintln!("    {:.1} s: {}", began.elapsed().as_secs_f64(), self.name);
             Ok(())
-        })
+        });
+        trial.with_ignored_flag(long)
     }
 }
 

@@ -41,6 +41,12 @@ use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
 
+/// Fleets of phases 3 and 4, machine after machine lost: more than an hour on two cores. They run
+/// with `--include-ignored`.
+fn long(cases: Vec<case::Case>) -> Vec<case::Case> {
+    cases.into_iter().map(case::Case::long).collect()
+}
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
@@ -56,16 +62,16 @@ fn main() -> ExitCode {
         locks::cases(),
         deploy::cases(),
         deploy_failures::cases(),
-        balancer::cases(),
-        rolling::cases(),
-        scale::cases(),
-        keepalived::cases(),
-        sentinel::cases(),
-        replication::cases(),
+        long(balancer::cases()),
+        long(rolling::cases()),
+        long(scale::cases()),
+        long(keepalived::cases()),
+        long(sentinel::cases()),
+        long(replication::cases()),
         cloud::cases(),
         kinds::cases(),
         other_environments::cases(),
-        journey::cases(),
+        long(journey::cases()),
         provision::late_cases(),
         secrets::cases(),
     ];
