@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use marg_model::{Blueprint, Event, Fleet, Secrets};
+use futures_util::future::join_all;
+use marg_model::{Blueprint, Event, Fleet, Host, Secrets};
 
 use crate::cloud::leaving::Leaving;
 use crate::cloud::realise::{close, move_entry, open};
 use crate::cloud::situation::Situation;
+use crate::converge::connect;
 use crate::crew::Crew;
 use crate::deploy;
 use crate::desired::Desired;
@@ -15,7 +17,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::handover::{carries, hand_over, quiet_rivals};
 use crate::host::talk::Lock;
-use crate::leaders::refuse_leaving;
+use crate::leaders::{Links, ask, asked, refuse_leaving, replicated};
 use crate::report::{DeployReport, Report};
 use crate::retire::retire;
 use crate::traffic;
@@ -42,6 +44,7 @@ impl Engine {
             .missing(blueprint)
             .map(|host| host.name.clone())
             .collect();
+        self.refuse_orphans(blueprint, &situation, &secrets).await?;
         let cloud_changed = situation.changes.len();
         let situation = open(self, blueprint, situation).await?;
         let entry = situation.entry.as_ref().map(|reserved| reserved.ip);
@@ -89,7 +92,6 @@ impl Engine {
         }
         let mut situation = situation;
         if situation.is_moving(blueprint) {
-            refuse_leaving(&fleet)?;
             let carried = carries(blueprint, &situation, self.roles());
             hand_over(self, crew, &self.desired(&fleet, secrets), &carried).await?;
             quiet_rivals(self, crew, &self.desired(&fleet, secrets)).await?;
@@ -120,6 +122,37 @@ impl Engine {
             roles,
             secrets,
         }
+    }
+
+    /// Before anything is changed: whoever leads stays. The hosts are asked, since nobody knows
+    /// better after a failover.
+    async fn refuse_orphans(
+        &self,
+        blueprint: &Blueprint,
+        situation: &Situation,
+        secrets: &Secrets,
+    ) -> Result<(), EngineError> {
+        if situation.leaving.is_empty() {
+            return Ok(());
+        }
+        let mut fleet = situation.fleet(blueprint);
+        let services = replicated(&fleet, self.roles());
+        let names = asked(&services);
+        let there = |host: &&Host| {
+            let machine = fleet.machine(&host.name);
+            names.contains(host.name.as_str()) && machine.is_some_and(|one| one.droplet.is_some())
+        };
+        let connecting = fleet.peers().filter(there).map(async |host| {
+            let link = connect(self, &fleet, host, &Lock::None).await;
+            (host.name.clone(), link)
+        });
+        let mut links: Links = join_all(connecting).await.into_iter().collect();
+        let leaders = ask(&self.desired(&fleet, secrets), &services, &mut links).await;
+        if let Some(error) = leaders.undecided.into_values().next() {
+            return Err(error.into());
+        }
+        fleet.leaders = leaders.known;
+        refuse_leaving(&fleet)
     }
 
     fn tell(&self, notes: &[String]) {
