@@ -49,6 +49,7 @@ fn argument() {
     let items = ran["items"].as_array().unwrap();
     assert_eq!(items.len(), 4);
     for item in items {
-        assert_eq!(item["stdout"], MOTTO, "{item}");
+        // Output is told in lines, the last one too.
+        assert_eq!(item["stdout"], format!("{MOTTO}\n"), "{item}");
     }
 }
