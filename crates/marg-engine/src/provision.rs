@@ -19,7 +19,7 @@ use crate::handover::{carries, hand_over, quiet_rivals};
 use crate::host::talk::Lock;
 use crate::leaders::{Links, ask, asked, refuse_leaving, replicated};
 use crate::report::{DeployReport, Report};
-use crate::retire::retire;
+use crate::retire::{dismiss, retire};
 use crate::traffic;
 
 impl Engine {
@@ -98,6 +98,9 @@ impl Engine {
             if move_entry(self, blueprint, &situation).await? {
                 situation = self.situation(blueprint).await?;
                 fleet.entry_at = situation.entry_at().map(str::to_owned);
+                let stays = |one: &&Leaving| one.host.holds_data;
+                let staying: Vec<&Leaving> = situation.leaving.iter().filter(stays).collect();
+                dismiss(self, crew, &self.desired(&fleet, secrets), &staying).await;
             }
             let going: Vec<&Leaving> = situation.going(destroy).collect();
             retire(self, crew, &self.desired(&fleet, secrets), &going).await?;

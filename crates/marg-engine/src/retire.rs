@@ -47,6 +47,24 @@ pub async fn retire(
     Ok(())
 }
 
+/// Hosts that stay because of their data, and where visitors no longer arrive: those who are still
+/// connected are let go, or they would be answered by a host that has nothing to say any more.
+pub async fn dismiss(
+    engine: &Engine,
+    crew: &mut Crew<'_>,
+    desired: &Desired<'_>,
+    staying: &[&Leaving],
+) {
+    let visits = staying.iter().map(async |one| {
+        let gone = farewell(engine, crew, desired, one).await;
+        gone.map_err(|error| (one.host.name.clone(), error))
+    });
+    let outcomes = join_all(visits).await;
+    for (host, error) in outcomes.into_iter().filter_map(Result::err) {
+        crew.fail(&host, error);
+    }
+}
+
 async fn farewell(
     engine: &Engine,
     crew: &Crew<'_>,
