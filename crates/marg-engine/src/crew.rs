@@ -15,7 +15,7 @@ use crate::error::EngineError;
 use crate::gates::Gates;
 use crate::host::link::Link;
 use crate::host::talk::Lock;
-use crate::leaders::{Leaders, Links, ask, asked, replicated};
+use crate::leaders::{self, Leaders, Links, ask, asked, replicated};
 use crate::report::HostReport;
 
 /// A connected host and the releases that are live on it.
@@ -94,6 +94,8 @@ impl<'a> Crew<'a> {
                 ..fleet.clone()
             };
             let outcomes = self.replicas(&led, &gates, &mut links, &mut leaders).await;
+            // Those that leave were only asked: they are visited again, and hold their lock now.
+            leaders::close(links).await;
             (outcomes, leaders.known)
         };
         let (others, (replicas, leaders)) = join(others, replicas).await;

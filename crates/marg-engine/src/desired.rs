@@ -1,8 +1,10 @@
 //! What the hosts should be: the roles' resources, in the order of the blueprint.
 
+use std::time::Duration;
+
 use marg_model::distro::DISTROS;
 use marg_model::{Distro, Fleet, Host, Machine, Secrets};
-use marg_resources::{Check, Context, Resource, Role};
+use marg_resources::{Check, Context, Resource, Role, Shell, Step};
 
 use crate::error::EngineError;
 
@@ -78,6 +80,24 @@ impl<'a> Desired<'a> {
         machine: &'a Machine,
     ) -> Result<Context<'a>, EngineError> {
         Ok(self.context(host, machine, promised(host)?))
+    }
+
+    /// Steps of those roles of a host that have something to say, in the host's own order.
+    pub fn steps(
+        &self,
+        host: &'a Host,
+        (what, deadline): (&str, Duration),
+        of: impl Fn(&dyn Role, &Context) -> Option<Shell>,
+    ) -> Result<Vec<Step>, EngineError> {
+        let Some(machine) = self.fleet.machine(&host.name) else {
+            return Ok(Vec::new());
+        };
+        let context = self.context_of(host, machine)?;
+        let steps = self.roles_of(host).filter_map(|role| {
+            let name = format!("{}: {what}", role.schema().name);
+            Some(Step::new(name, of(role, &context)?, deadline))
+        });
+        Ok(steps.collect())
     }
 
     /// Whether the host hands requests on to others.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use marg_model::{Blueprint, Event, Host};
-use marg_resources::{Context, Handover, Role, Shell, Step, quote};
+use marg_resources::{Handover, Role, Shell, Step, quote};
 use marg_ssh::Deadline;
 
 use crate::apply::run_steps;
@@ -98,14 +98,63 @@ pub async fn hand_over(
     let carried = carry_all(engine, crew, desired, carries, &mut leaving).await;
     if carried.is_err() {
         for (host, link) in &mut leaving {
-            let awake = script(desired, host, "serve again", |role, on| role.wake(on))?;
-            run_steps(engine, link, awake).await?;
+            let awake = wake(engine, desired, host, link).await;
+            tell_failure(engine, host, awake);
         }
     }
     for (_, link) in leaving {
         link.session.close().await;
     }
     carried
+}
+
+/// After data was handed over and the entry address could not be moved: where visitors still arrive
+/// at the old hosts, those serve again. What fails here is told beside what went wrong before.
+pub async fn take_back(engine: &Engine, crew: &Crew<'_>, desired: &Desired<'_>) {
+    let fleet = desired.fleet;
+    match engine.situation(&fleet.blueprint).await {
+        Ok(now) if now.entry_at() == fleet.entry_at.as_deref() => {}
+        // Visitors arrive at the new hosts, which have the data.
+        Ok(_) => return,
+        Err(error) => {
+            engine.emit(Event::Note {
+                host: None,
+                message: format!(
+                    "it is not known where the entry address leads now, so the hosts that leave \
+                     stay quiet; run the same command again: {error}"
+                ),
+            });
+            return;
+        }
+    }
+    for host in &fleet.leaving {
+        let awake = async {
+            let mut link = crew.visit(fleet, host).await?;
+            let awake = wake(engine, desired, host, &mut link).await;
+            link.session.close().await;
+            awake
+        };
+        tell_failure(engine, host, awake.await);
+    }
+}
+
+async fn wake(
+    engine: &Engine,
+    desired: &Desired<'_>,
+    host: &Host,
+    link: &mut Link,
+) -> Result<(), EngineError> {
+    let steps = desired.steps(host, ("serve again", QUIET), |role, on| role.wake(on))?;
+    Ok(run_steps(engine, link, steps).await?)
+}
+
+fn tell_failure(engine: &Engine, host: &Host, awake: Result<(), EngineError>) {
+    if let Err(error) = awake {
+        engine.emit(Event::Note {
+            host: Some(host.name.clone()),
+            message: format!("does not serve again; run the same command again: {error}"),
+        });
+    }
 }
 
 /// Hosts that leave and could hold the entry address no longer reach for it.
@@ -117,7 +166,7 @@ pub async fn quiet_rivals(
     let fleet = desired.fleet;
     let group = fleet.blueprint.phase.entry.as_str();
     for host in fleet.leaving.iter().filter(|host| host.group == group) {
-        let steps = script(desired, host, "be quiet", |role, on| role.quiet(on))?;
+        let steps = desired.steps(host, ("be quiet", QUIET), |role, on| role.quiet(on))?;
         if steps.is_empty() {
             continue;
         }
@@ -136,7 +185,7 @@ async fn carry_all(
     leaving: &mut [(&Host, Link)],
 ) -> Result<(), EngineError> {
     for (host, link) in leaving.iter_mut() {
-        let mut steps = script(desired, host, "be quiet", |role, on| role.quiet(on))?;
+        let mut steps = desired.steps(host, ("be quiet", QUIET), |role, on| role.quiet(on))?;
         // Whoever starts work ends before whoever does it: roles that come later first.
         steps.reverse();
         run_steps(engine, link, steps).await?;
@@ -149,42 +198,15 @@ async fn carry_all(
         let from = leaving
             .iter()
             .find(|(host, _)| host.name == carry.from.name);
-        let Some((_, from)) = from else {
-            continue;
-        };
+        let (_, from) = from.ok_or_else(|| EngineError::NoMachine {
+            host: carry.from.name.clone(),
+        })?;
         let mut to = crew.borrow(desired.fleet, carry.to).await?;
         let moved = move_one(engine, desired, carry, from, &mut to.link).await;
         crew.links.insert(carry.to.name.clone(), to);
         moved?;
     }
     Ok(())
-}
-
-fn script(
-    desired: &Desired<'_>,
-    host: &Host,
-    what: &str,
-    of: impl Fn(&dyn Role, &Context) -> Option<Shell>,
-) -> Result<Vec<Step>, EngineError> {
-    let Some(machine) = desired.fleet.machine(&host.name) else {
-        return Ok(Vec::new());
-    };
-    let context = desired.context_of(host, machine)?;
-    let scripts = desired.roles_of(host).filter_map(|role| {
-        let body = of(role, &context)?;
-        let name = format!("{}: {what}", role.schema().name);
-        Some(step(name, body, QUIET))
-    });
-    Ok(scripts.collect())
-}
-
-fn step(name: String, body: Shell, deadline: Duration) -> Step {
-    Step {
-        name,
-        body,
-        deadline,
-        guarded: false,
-    }
 }
 
 /// From host to host through this machine, without touching its disk; taken in only when all of
@@ -219,8 +241,8 @@ async fn move_one(
     )?;
     let import = (carry.handover.import)(&new, &path);
     let steps = vec![
-        step(format!("{}: take in the data", carry.role), import, CARRY),
-        step(
+        Step::new(format!("{}: take in the data", carry.role), import, CARRY),
+        Step::new(
             format!("{}: remove the copy", carry.role),
             Shell::new(format!("rm -f -- {}\n", quote(&path))),
             QUIET,

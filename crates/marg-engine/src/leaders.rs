@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
-use marg_model::{Fleet, Host, Machine};
-use marg_resources::{HostAnswer, HostAnswers, Leadership, Role, RoleError};
+use marg_model::Fleet;
+use marg_resources::{Context, HostAnswer, HostAnswers, Leadership, Role, RoleError};
 
-use crate::desired::{Desired, promised};
+use crate::desired::Desired;
 use crate::error::EngineError;
+use crate::host::HostError;
 use crate::host::link::Link;
 
 /// Connections that are open already, by host; why one could not be opened.
@@ -49,6 +50,74 @@ pub fn asked(services: &[Replicated]) -> BTreeSet<&str> {
     hosts.map(String::as_str).collect()
 }
 
+/// What hosts said, by name; or why one that was reached could not say it.
+pub type Answers = BTreeMap<String, Result<HostAnswer, RoleError>>;
+
+impl Replicated {
+    /// The service's name: `redis`, `mysql`.
+    pub fn of(&self) -> &'static str {
+        self.leadership.of
+    }
+
+    /// Whether the host is asked.
+    pub fn has(&self, host: &str) -> bool {
+        self.hosts.contains(host)
+    }
+
+    /// Asks one host that is connected.
+    pub async fn ask(
+        &self,
+        desired: &Desired<'_>,
+        link: &mut Link,
+    ) -> Result<HostAnswer, RoleError> {
+        let answer = match question(desired, &link.host, self.leadership.question) {
+            Ok(question) => answer(link, &question).await.map_err(EngineError::from),
+            Err(error) => Err(error),
+        };
+        answer.map_err(|error| RoleError::Leader {
+            of: self.leadership.of,
+            message: error.to_string(),
+        })
+    }
+
+    /// Who leads. Hosts without an answer have no machine.
+    pub fn decide(&self, fleet: &Fleet, answers: Answers) -> Result<Option<String>, RoleError> {
+        let said: Result<HostAnswers, RoleError> = answers
+            .into_iter()
+            .map(|(name, answer)| Ok((name, answer?)))
+            .collect();
+        let mut said = said?;
+        for host in &self.hosts {
+            said.entry(host.clone()).or_insert(HostAnswer::NotThere);
+        }
+        (self.leadership.decide)(fleet, &said)
+    }
+}
+
+fn question(
+    desired: &Desired<'_>,
+    name: &str,
+    question: fn(&Context) -> String,
+) -> Result<String, EngineError> {
+    let missing = || EngineError::NoMachine {
+        host: name.to_owned(),
+    };
+    let host = desired.fleet.peers().find(|host| host.name == name);
+    let machine = desired.fleet.machine(name).ok_or_else(missing)?;
+    let context = desired.context_of(host.ok_or_else(missing)?, machine)?;
+    Ok(question(&context))
+}
+
+/// What a host answers. One that no longer answers is silent; one that answers and cannot tell is
+/// an error, since whoever decides would take its silence for its absence.
+pub async fn answer(link: &mut Link, question: &str) -> Result<HostAnswer, HostError> {
+    match link.talk.look(question).await {
+        Ok(said) => Ok(HostAnswer::Said(said)),
+        Err(error @ HostError::Look { .. }) => Err(error),
+        Err(_) => Ok(HostAnswer::Silent),
+    }
+}
+
 /// What was found out about who leads.
 #[derive(Default)]
 pub struct Leaders {
@@ -58,14 +127,24 @@ pub struct Leaders {
     pub undecided: BTreeMap<String, RoleError>,
 }
 
+impl Leaders {
+    /// Who leads each service, for those who go on only when that is clear for all of them.
+    pub fn settled(self) -> Result<BTreeMap<String, String>, EngineError> {
+        match self.undecided.into_values().next() {
+            Some(error) => Err(error.into()),
+            None => Ok(self.known),
+        }
+    }
+}
+
 /// Asks over the links.
 pub async fn ask(desired: &Desired<'_>, services: &[Replicated], links: &mut Links) -> Leaders {
     let mut leaders = Leaders::default();
     for service in services {
         let answers = answers(desired, service, links).await;
-        match (service.leadership.decide)(desired.fleet, &answers) {
+        match service.decide(desired.fleet, answers) {
             Ok(leader) => {
-                let of = service.leadership.of.to_owned();
+                let of = service.of().to_owned();
                 leaders.known.extend(leader.map(|leader| (of, leader)));
             }
             Err(error) => {
@@ -78,33 +157,16 @@ pub async fn ask(desired: &Desired<'_>, services: &[Replicated], links: &mut Lin
     leaders
 }
 
-async fn answers(desired: &Desired<'_>, service: &Replicated, links: &mut Links) -> HostAnswers {
-    let fleet = desired.fleet;
-    let hosts: BTreeMap<&str, (&Host, &Machine)> = fleet
-        .peers()
-        .filter_map(|host| Some((host.name.as_str(), (host, fleet.machine(&host.name)?))))
-        .collect();
-    let asking = links
-        .iter_mut()
-        .filter(|(name, _)| service.hosts.contains(*name))
-        .map(async |(name, link)| {
-            let (host, machine) = hosts.get(name.as_str())?;
-            let Ok(link) = link else {
-                return Some((name.clone(), HostAnswer::Silent));
-            };
-            let context = desired.context(host, machine, promised(host).ok()?);
-            let said = link
-                .talk
-                .look(&(service.leadership.question)(&context))
-                .await;
-            let answer = said.map_or(HostAnswer::Silent, HostAnswer::Said);
-            Some((name.clone(), answer))
-        });
-    let mut answers: HostAnswers = join_all(asking).await.into_iter().flatten().collect();
-    for host in &service.hosts {
-        answers.entry(host.clone()).or_insert(HostAnswer::NotThere);
-    }
-    answers
+async fn answers(desired: &Desired<'_>, service: &Replicated, links: &mut Links) -> Answers {
+    let concerned = links.iter_mut().filter(|(name, _)| service.has(name));
+    let asking = concerned.map(async |(name, link)| {
+        let answer = match link {
+            Ok(link) => service.ask(desired, link).await,
+            Err(_) => Ok(HostAnswer::Silent),
+        };
+        (name.clone(), answer)
+    });
+    join_all(asking).await.into_iter().collect()
 }
 
 /// Refuses to go on when the one that leads has to leave.
@@ -126,4 +188,56 @@ pub fn refuse_leaving(fleet: &Fleet) -> Result<(), EngineError> {
         });
     }
     Ok(())
+}
+
+/// Lets hosts go that were only asked.
+pub async fn close(links: Links) {
+    let open = links.into_values().filter_map(Result::ok);
+    join_all(open.map(|link| link.session.close())).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use marg_resources::HostAnswer::{NotThere, Said, Silent};
+
+    use super::*;
+
+    /// Says who was there, who was silent, and who was not.
+    fn tally(_: &Fleet, answers: &HostAnswers) -> Result<Option<String>, RoleError> {
+        let tally = answers.iter().map(|(host, answer)| match answer {
+            Said(text) => format!("{host} says {text}"),
+            Silent => format!("{host} is silent"),
+            NotThere => format!("{host} is not there"),
+        });
+        Ok(Some(tally.collect::<Vec<_>>().join(", ")))
+    }
+
+    #[test]
+    fn a_host_that_cannot_tell_is_not_taken_for_one_that_is_silent() {
+        let service = Replicated {
+            leadership: Leadership {
+                of: "mysql",
+                question: |_| String::new(),
+                decide: tally,
+            },
+            hosts: ["mysql1", "mysql2", "mysql3"].map(str::to_owned).into(),
+        };
+        let broken = || RoleError::Leader {
+            of: "mysql",
+            message: "mysql2: the client is broken".to_owned(),
+        };
+        let fleet = Fleet::pending(&crate::cloud::situation::tests::blueprint());
+        let decide = |second: Result<HostAnswer, RoleError>| {
+            let answers = Answers::from([
+                ("mysql1".to_owned(), Ok(Said("1".to_owned()))),
+                ("mysql2".to_owned(), second),
+            ]);
+            service.decide(&fleet, answers)
+        };
+        assert_eq!(decide(Err(broken())), Err(broken()));
+        assert_eq!(
+            decide(Ok(Silent)).ok().flatten().as_deref(),
+            Some("mysql1 says 1, mysql2 is silent, mysql3 is not there")
+        );
+    }
 }

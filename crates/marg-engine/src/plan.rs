@@ -12,7 +12,7 @@ use crate::error::EngineError;
 use crate::host::HostError;
 use crate::host::talk::Lock;
 use crate::journey::journey;
-use crate::leaders::{Links, ask, refuse_leaving, replicated};
+use crate::leaders::{self, Links, ask, refuse_leaving, replicated};
 use marg_resources::Action;
 
 impl Engine {
@@ -29,11 +29,8 @@ impl Engine {
         };
         let mut links = self.connect_all(&fleet).await?;
         let services = replicated(&fleet, self.roles());
-        let leaders = ask(&self.desired(&fleet, &secrets), &services, &mut links).await;
-        if let Some(error) = leaders.undecided.into_values().next() {
-            return Err(error.into());
-        }
-        fleet.leaders = leaders.known;
+        let found = ask(&self.desired(&fleet, &secrets), &services, &mut links).await;
+        fleet.leaders = found.settled()?;
         refuse_leaving(&fleet)?;
         let desired = self.desired(&fleet, &secrets);
         let mut looking = Vec::new();
@@ -42,12 +39,17 @@ impl Engine {
             let desired = &desired;
             looking.push(async move {
                 match link {
-                    Some(mut link) => Ok(look(self, desired, host, machine, &mut link).await?.plan),
+                    Some(mut link) => {
+                        let looked = look(self, desired, host, machine, &mut link).await?;
+                        link.session.close().await;
+                        Ok(looked.plan)
+                    }
                     None => fresh(desired, host, machine),
                 }
             });
         }
         let hosts = try_join_all(looking).await?;
+        leaders::close(links).await;
         let notes = situation.notes.clone();
         let order = journey(blueprint, self.roles(), &situation, &hosts);
         Ok(EnvironmentPlan {

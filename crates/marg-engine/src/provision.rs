@@ -15,9 +15,9 @@ use crate::deploy;
 use crate::desired::Desired;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::handover::{carries, hand_over, quiet_rivals};
+use crate::handover::{carries, hand_over, quiet_rivals, take_back};
 use crate::host::talk::Lock;
-use crate::leaders::{Links, ask, asked, refuse_leaving, replicated};
+use crate::leaders::{self, Links, ask, asked, refuse_leaving, replicated};
 use crate::report::{DeployReport, Report};
 use crate::retire::{dismiss, retire};
 use crate::traffic;
@@ -92,10 +92,8 @@ impl Engine {
         }
         let mut situation = situation;
         if situation.is_moving(blueprint) {
-            let carried = carries(blueprint, &situation, self.roles());
-            hand_over(self, crew, &self.desired(&fleet, secrets), &carried).await?;
-            quiet_rivals(self, crew, &self.desired(&fleet, secrets)).await?;
-            if move_entry(self, blueprint, &situation).await? {
+            let desired = self.desired(&fleet, secrets);
+            if self.lead_visitors(&situation, &desired, crew).await? {
                 situation = self.situation(blueprint).await?;
                 fleet.entry_at = situation.entry_at().map(str::to_owned);
                 let stays = |one: &&Leaving| one.host.holds_data;
@@ -116,6 +114,26 @@ impl Engine {
             close(self, blueprint, &situation).await?;
         }
         Ok(deployed)
+    }
+
+    /// Carries over the data that has to move, and leads the entry address to where it belongs.
+    async fn lead_visitors(
+        &self,
+        situation: &Situation,
+        desired: &Desired<'_>,
+        crew: &mut Crew<'_>,
+    ) -> Result<bool, EngineError> {
+        let blueprint = &desired.fleet.blueprint;
+        let carried = carries(blueprint, situation, self.roles());
+        hand_over(self, crew, desired, &carried).await?;
+        let moved = match quiet_rivals(self, crew, desired).await {
+            Ok(()) => move_entry(self, blueprint, situation).await,
+            Err(error) => Err(error),
+        };
+        if moved.is_err() && !carried.is_empty() {
+            take_back(self, crew, desired).await;
+        }
+        moved
     }
 
     pub(crate) fn desired<'a>(&self, fleet: &'a Fleet, secrets: &'a Secrets) -> Desired<'a> {
@@ -150,11 +168,9 @@ impl Engine {
             (host.name.clone(), link)
         });
         let mut links: Links = join_all(connecting).await.into_iter().collect();
-        let leaders = ask(&self.desired(&fleet, secrets), &services, &mut links).await;
-        if let Some(error) = leaders.undecided.into_values().next() {
-            return Err(error.into());
-        }
-        fleet.leaders = leaders.known;
+        let found = ask(&self.desired(&fleet, secrets), &services, &mut links).await;
+        leaders::close(links).await;
+        fleet.leaders = found.settled()?;
         refuse_leaving(&fleet)
     }
 

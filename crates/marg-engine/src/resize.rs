@@ -6,25 +6,22 @@ use std::time::{Duration, Instant};
 
 use marg_cloud::{Droplet, DropletStatus, Owned, Size, Tag, resize_and_start, shut_down};
 use marg_model::{Blueprint, Event, Fleet, Host};
-use marg_resources::{Context, Shell, Step, Traffic};
 use marg_ssh::{Deadline, Patience, Session};
 use serde::Serialize;
 
-use crate::apply::run_steps;
 use crate::cloud::situation::Situation;
-use crate::desired::{Desired, promised};
 use crate::engine::Engine;
 use crate::environment::Monthly;
 use crate::error::EngineError;
+use crate::host::HostError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
+use crate::traffic::{Word, balancers, reached, serves, tell};
 
 pub use error::ResizeError;
 
 /// How long a machine may take to boot.
 const BOOT: Duration = Duration::from_secs(600);
-/// How long a balancer may take to let go of a host.
-const TRAFFIC: Duration = Duration::from_secs(180);
 /// How many sizes a message lists.
 const LISTED: usize = 15;
 
@@ -116,7 +113,7 @@ impl Engine {
         let fleet = situation.fleet(blueprint);
         if is_on(droplet) {
             self.take_hold(&fleet, own).await?;
-            self.traffic(&fleet, own, false).await?;
+            self.tell_balancers(&fleet, own, Word::TakeOut).await?;
         }
         let began = Instant::now();
         let say = |action: &str| {
@@ -140,7 +137,7 @@ impl Engine {
         session.run(booted, b"", deadline).await?;
         session.close().await;
         report.off_millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.traffic(&fleet, own, true).await?;
+        self.tell_balancers(&fleet, own, Word::LetIn).await?;
         Ok(report)
     }
 
@@ -215,41 +212,44 @@ impl Engine {
 
     /// Nobody else may be at work on the host when it goes off.
     async fn take_hold(&self, fleet: &Fleet, host: &Host) -> Result<(), EngineError> {
-        let link = self.link(fleet, &host.name, &self.lock()).await?;
+        let link = self.link(fleet, &host.name, &self.lock()).await??;
         link.session.close().await;
         Ok(())
     }
 
-    async fn link(&self, fleet: &Fleet, host: &str, lock: &Lock) -> Result<Link, EngineError> {
+    async fn link(
+        &self,
+        fleet: &Fleet,
+        host: &str,
+        lock: &Lock,
+    ) -> Result<Result<Link, HostError>, EngineError> {
         let address = fleet.machine(host).and_then(|one| one.public.known());
         let address = address.ok_or_else(|| EngineError::NoMachine {
             host: host.to_owned(),
         })?;
         let place = Place { host, address };
-        Ok(Link::open(self, &fleet.blueprint, place, lock).await?)
+        Ok(Link::open(self, &fleet.blueprint, place, lock).await)
     }
 
-    /// Tells every balancer to take the host out of the traffic, or to let it in again.
-    async fn traffic(&self, fleet: &Fleet, host: &Host, let_in: bool) -> Result<(), EngineError> {
+    /// Tells every balancer that answers. A host that is busy at the end of the wait, or the last
+    /// one that serves, was announced to be off: that is no reason to stop.
+    async fn tell_balancers(
+        &self,
+        fleet: &Fleet,
+        host: &Host,
+        word: Word,
+    ) -> Result<(), EngineError> {
         let secrets = self.vault().secrets()?;
-        let desired = Desired {
-            fleet,
-            roles: self.roles(),
-            secrets: &secrets,
-        };
-        for (balancer, machine) in fleet.hosts().filter(|(one, _)| one.name != host.name) {
-            let mut traffic = self
-                .roles()
-                .iter()
-                .filter(|role| balancer.has_role(role.schema().name))
-                .filter_map(|role| role.traffic());
-            let (Some(traffic), true) = (traffic.next(), serves(host)) else {
+        let desired = self.desired(fleet, &secrets);
+        if !serves(host) {
+            return Ok(());
+        }
+        for balancer in balancers(&desired) {
+            let link = self.link(fleet, &balancer.name, &Lock::None).await?;
+            let Some(mut link) = reached(self, balancer, link)? else {
                 continue;
             };
-            let context = desired.context(balancer, machine, promised(balancer)?);
-            let mut link = self.link(fleet, &balancer.name, &Lock::None).await?;
-            let told =
-                run_steps(self, &mut link, vec![step(&context, traffic, host, let_in)]).await;
+            let told = tell(self, &desired, &mut link, word, (&[host], None)).await;
             link.session.close().await;
             told?;
         }
@@ -260,38 +260,6 @@ impl Engine {
 /// Whether it has power: one that a broken run left off is not asked for anything.
 fn is_on(droplet: &Droplet) -> bool {
     droplet.status != DropletStatus::Off
-}
-
-/// Whether balancers lead visitors to it.
-fn serves(host: &Host) -> bool {
-    host.has_role("app") && host.has_role("nginx")
-}
-
-/// A host that is busy at the end of the wait, or the last one that serves, is announced to be
-/// off: that is no reason to stop. Nor is one that is not well at once after its boot.
-fn step(context: &Context, traffic: Traffic, host: &Host, let_in: bool) -> Step {
-    let (name, script) = match let_in {
-        true => (
-            format!("let {} in", host.name),
-            (traffic.ready)(context, host, None),
-        ),
-        false => (
-            format!("take {} out", host.name),
-            (traffic.drain)(context, host, None),
-        ),
-    };
-    let fine = [Traffic::LEFT_IN, Traffic::BUSY, Traffic::NOT_UP];
-    let fine: Vec<String> = fine.map(|status| status.to_string()).into();
-    let body = Shell::new("status=0; (\n").then(script).text(format!(
-        "\n) || status=$?; case $status in 0|{}) ;; *) exit $status ;; esac",
-        fine.join("|")
-    ));
-    Step {
-        name,
-        body,
-        deadline: TRAFFIC,
-        guarded: false,
-    }
 }
 
 fn find<'a>(

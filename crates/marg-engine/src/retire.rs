@@ -1,20 +1,21 @@
 //! Hosts that leave: they finish what they do, and then they are destroyed.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use marg_cloud::{DropletStatus, Owned, Tag, destroy_droplet};
-use marg_model::{Event, Fleet, Host};
-use marg_resources::{Shell, Step};
+use marg_model::{Event, Host};
 
 use crate::apply::run_steps;
 use crate::cloud::leaving::Leaving;
 use crate::crew::Crew;
-use crate::desired::{Desired, promised};
+use crate::desired::Desired;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::traffic::take_out;
 
-/// How long a host may take to finish its jobs and let its visitors go, in seconds.
-const FAREWELL: u64 = 900;
+/// How long a host may take to finish its jobs and let its visitors go.
+const FAREWELL: Duration = Duration::from_secs(900);
 
 /// Lets the hosts finish and destroys them, side by side. What fails is told; the host then
 /// stays, and the same command tries again.
@@ -34,16 +35,11 @@ pub async fn retire(
     take_out(engine, crew, desired, &hosts).await;
     let environment = Tag::new(&desired.fleet.blueprint.tag())?;
     let visits = going.iter().map(async |one| {
-        let gone = match farewell(engine, crew, desired, one).await {
-            Ok(()) => destroy(engine, &environment, one).await,
-            Err(error) => Err(error),
-        };
-        gone.map_err(|error| (one.host.name.clone(), error))
+        farewell(engine, crew, desired, one).await?;
+        destroy(engine, &environment, one).await
     });
     let outcomes = join_all(visits).await;
-    for (host, error) in outcomes.into_iter().filter_map(Result::err) {
-        crew.fail(&host, error);
-    }
+    blame(crew, going, outcomes);
     Ok(())
 }
 
@@ -55,13 +51,18 @@ pub async fn dismiss(
     desired: &Desired<'_>,
     staying: &[&Leaving],
 ) {
-    let visits = staying.iter().map(async |one| {
-        let gone = farewell(engine, crew, desired, one).await;
-        gone.map_err(|error| (one.host.name.clone(), error))
-    });
+    let visits = staying
+        .iter()
+        .map(|one| farewell(engine, crew, desired, one));
     let outcomes = join_all(visits).await;
-    for (host, error) in outcomes.into_iter().filter_map(Result::err) {
-        crew.fail(&host, error);
+    blame(crew, staying, outcomes);
+}
+
+fn blame(crew: &mut Crew<'_>, hosts: &[&Leaving], outcomes: Vec<Result<(), EngineError>>) {
+    for (one, outcome) in hosts.iter().zip(outcomes) {
+        if let Err(error) = outcome {
+            crew.fail(&one.host.name, error);
+        }
     }
 }
 
@@ -71,28 +72,14 @@ async fn farewell(
     desired: &Desired<'_>,
     Leaving { host, droplet }: &Leaving,
 ) -> Result<(), EngineError> {
-    let fleet: &Fleet = desired.fleet;
-    let Some(machine) = fleet.machine(&host.name) else {
-        return Ok(());
-    };
-    let context = desired.context(host, machine, promised(host)?);
-    let scripts: Vec<(&str, Shell)> = desired
-        .roles_of(host)
-        .filter_map(|role| Some((role.schema().name, role.farewell(&context)?)))
-        .collect();
-    if scripts.is_empty() || droplet.status != DropletStatus::Active {
+    let steps = desired.steps(host, ("finish", FAREWELL), |role, on| role.farewell(on))?;
+    if steps.is_empty() || droplet.status != DropletStatus::Active {
         return Ok(());
     }
-    let steps = scripts.into_iter().map(|(role, body)| Step {
-        name: format!("{role}: finish"),
-        body,
-        deadline: std::time::Duration::from_secs(FAREWELL),
-        guarded: false,
-    });
-    let mut link = crew.visit(fleet, host).await?;
-    run_steps(engine, &mut link, steps.collect()).await?;
+    let mut link = crew.visit(desired.fleet, host).await?;
+    let finished = run_steps(engine, &mut link, steps).await;
     link.session.close().await;
-    Ok(())
+    Ok(finished?)
 }
 
 async fn destroy(

@@ -17,10 +17,11 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
+use crate::leaders::{Replicated, replicated};
 use marg_resources::{Answer, HostAnswer};
 
 pub use leaders::Led;
-use leaders::{Said, Service, lag};
+use leaders::{Said, lag, led};
 
 /// A whole environment.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -92,7 +93,7 @@ impl Engine {
             roles: self.roles(),
             secrets: &secrets,
         };
-        let services = Service::all(&fleet, self.roles());
+        let services = replicated(&fleet, self.roles());
         let looks = fleet.peers().filter_map(|host| {
             let machine = fleet.machine(&host.name)?;
             Some(self.host_status(&desired, &services, host, machine))
@@ -105,7 +106,7 @@ impl Engine {
                 (status, (name, said))
             })
             .unzip();
-        let leaders = services.iter().map(|service| service.led(&fleet, &said));
+        let leaders = services.iter().map(|service| led(service, &fleet, &said));
         let leaders: Vec<Led> = leaders.collect();
         for host in &mut hosts {
             let led = leaders.iter();
@@ -125,7 +126,7 @@ impl Engine {
     async fn host_status(
         &self,
         desired: &Desired<'_>,
-        services: &[Service],
+        services: &[Replicated],
         host: &Host,
         machine: &Machine,
     ) -> (HostStatus, Said) {
@@ -139,13 +140,13 @@ impl Engine {
             leaving: desired.fleet.blueprint.host(&host.name).is_none(),
             ..HostStatus::default()
         };
-        let own = || services.iter().filter(|service| service.has(host));
+        let own = || services.iter().filter(|service| service.has(&host.name));
         let asked = self.ask_status(desired, own(), host, machine).await;
         let (answer, said) = match asked {
             Ok(answers) => answers,
             Err(error) => {
                 status.error = Some(error.to_string());
-                let silent = own().map(|service| (service.name(), HostAnswer::Silent));
+                let silent = own().map(|service| (service.of(), Ok(HostAnswer::Silent)));
                 let nobody = machine.droplet.is_none();
                 let said = if nobody {
                     Said::new()
@@ -160,7 +161,8 @@ impl Engine {
             Err(error) => status.error = Some(error.to_string()),
         }
         let lags = said.iter();
-        let lags = lags.filter_map(|(of, answer)| Some(((*of).to_owned(), lag(answer)?)));
+        let lags =
+            lags.filter_map(|(of, answer)| Some(((*of).to_owned(), lag(answer.as_ref().ok()?)?)));
         status.lag_seconds = lags.collect();
         (status, said)
     }
@@ -168,7 +170,7 @@ impl Engine {
     async fn ask_status<'s>(
         &self,
         desired: &Desired<'_>,
-        services: impl Iterator<Item = &'s Service>,
+        services: impl Iterator<Item = &'s Replicated>,
         host: &Host,
         machine: &Machine,
     ) -> Result<(Answer, Said), EngineError> {
@@ -192,14 +194,9 @@ impl Engine {
         let mut link = Link::open(self, blueprint, place, &Lock::None).await?;
         let script = question(&units) + &live::section(&blueprint.apps);
         let answer = link.probe(&script).await?;
-        let context = desired.context(host, machine, distro);
         let mut said = Said::new();
         for service in services {
-            let question = (service.leadership().question)(&context);
-            // A host that cannot answer is silent for those who decide who leads.
-            let answer = link.talk.look(&question).await;
-            let answer = answer.map_or(HostAnswer::Silent, HostAnswer::Said);
-            said.insert(service.name(), answer);
+            said.insert(service.of(), service.ask(desired, &mut link).await);
         }
         link.session.close().await;
         Ok((answer, said))

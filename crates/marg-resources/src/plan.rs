@@ -55,6 +55,18 @@ pub struct Step {
     pub guarded: bool,
 }
 
+impl Step {
+    /// A step that no timer undoes.
+    pub fn new(name: impl Into<String>, body: Shell, deadline: Duration) -> Step {
+        Step {
+            name: name.into(),
+            body,
+            deadline,
+            guarded: false,
+        }
+    }
+}
+
 /// How long a step may take. Generous: it ends a hang, it is no measure of speed.
 const DEADLINE: Duration = Duration::from_secs(600);
 /// Package installation on a slow mirror.

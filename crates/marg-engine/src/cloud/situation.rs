@@ -280,4 +280,4 @@ fn entry(found: &Found, hint: Option<Ipv4Addr>) -> Option<ReservedIp> {
 
 #[cfg(test)]
 #[path = "situation_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -22,7 +22,7 @@ repository = "https://git.test/shop.git"
 hostnames = ["shop.test"]
 "#;
 
-fn blueprint() -> Blueprint {
+pub(crate) fn blueprint() -> Blueprint {
     let host = |name: &str, group: &str| Host {
         name: name.to_owned(),
         group: group.to_owned(),

@@ -2,6 +2,8 @@
 
 use marg_model::{Blueprint, Host, OnFailure};
 
+use crate::traffic::serves;
+
 /// Hosts that take a release side by side, before the next turn begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
@@ -44,11 +46,6 @@ pub fn members(blueprint: &Blueprint) -> Vec<Member> {
         schedules: scheduler.is_some_and(|one| one.name == host.name),
     };
     blueprint.with_role("app").map(member).collect()
-}
-
-/// Whether a host answers visitors.
-pub fn serves(host: &Host) -> bool {
-    host.has_role("php-fpm")
 }
 
 /// One web server first, then batches of them, then workers, then the scheduler.

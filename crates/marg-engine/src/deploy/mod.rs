@@ -1,7 +1,6 @@
 //! Deploys and rollbacks: one commit, built once, the same bytes on every host, switched by one
 //! rename, and back by itself when the application does not answer.
 
-mod balancers;
 mod carry;
 mod choice;
 mod course;

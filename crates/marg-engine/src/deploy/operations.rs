@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use futures_util::future::{join_all, try_join_all};
-use marg_model::{App, Blueprint, Event, Fleet, Host};
+use marg_model::{App, Blueprint, Event, Fleet, Host, Secrets};
 
-use super::balancers::{Balancer, balancers};
 use super::choice::{self, Known};
 use super::history::{self, AppReleases};
 use super::rollout::{Hosts, Rollout};
@@ -21,6 +20,7 @@ use crate::host::HostError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
 use crate::report::DeployReport;
+use crate::traffic::{balancers, reached};
 
 impl Engine {
     /// Deploys applications (all when `apps` is empty) at `reference`, or at the inventory's own.
@@ -285,13 +285,14 @@ fn chosen<'a>(blueprint: &'a Blueprint, names: &[String]) -> Result<Vec<&'a App>
 /// of two operators who begin at once, one gets all of the hosts and the other is told who.
 async fn connect(engine: &Engine, fleet: &Fleet, lock: &Lock) -> Result<Hosts, EngineError> {
     let links = connect_apps(engine, fleet, lock).await?;
-    let found = balancers(&fleet.blueprint, engine.roles());
-    let opening = found.iter().map(async |(host, traffic)| {
+    let secrets = Secrets::default();
+    let found = balancers(&engine.desired(fleet, &secrets));
+    let opening = found.into_iter().map(async |host| {
         let Some(address) = address_of(fleet, host) else {
             return Ok(None);
         };
         let link = open(engine, fleet, host, address, lock).await;
-        Balancer::of(engine, (host, *traffic), link)
+        reached(engine, host, link)
     });
     let balancers = try_join_all(opening).await?.into_iter().flatten();
     Ok(Hosts {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use marg_model::Event;
 
-use super::balancers::Word;
 use super::course::goes_back;
 use super::rollout::Rollout;
 use super::{DeployError, steps};
 use crate::error::EngineError;
+use crate::traffic::Word;
 
 impl Rollout<'_> {
     /// Nothing was switched: what was carried goes away, unless an earlier run left it. Visitors
@@ -91,7 +91,7 @@ impl Rollout<'_> {
         }
         // All of them: an earlier run that was cut off may have left one out of the traffic.
         let all: Vec<String> = self.hosts.links.keys().cloned().collect();
-        let told = self.tell(Word::Restore, &all).await;
+        let told = self.tell(Word::LetIn, &all).await;
         also.extend(told.err().map(|error| error.to_string()));
         also
     }

@@ -8,7 +8,6 @@ use futures_util::future::join_all;
 use marg_model::{App, Event, Host};
 use marg_resources::Step;
 
-use super::balancers::{Balancer, Word, tell};
 use super::choice::{self, Known};
 use super::course::{self, Turn, TurnKind};
 use super::history::Record;
@@ -20,20 +19,20 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::host::link::Link;
 use crate::report::DeployReport;
+use crate::traffic::{Word, serves, tell};
 
 /// Connected hosts, held for as long as this lives.
 pub struct Hosts {
     /// Hosts of the applications, by name.
     pub links: BTreeMap<String, Link>,
     /// Balancers in front of them.
-    pub balancers: Vec<Balancer>,
+    pub balancers: Vec<Link>,
 }
 
 impl Hosts {
     /// Lets all hosts go.
     pub async fn close(self) {
-        let balancers = self.balancers.into_iter().map(|balancer| balancer.link);
-        let links = self.links.into_values().chain(balancers);
+        let links = self.links.into_values().chain(self.balancers);
         join_all(links.map(|link| link.session.close())).await;
     }
 
@@ -178,7 +177,7 @@ impl<'a> Rollout<'a> {
         // In a maintenance nobody is served by the old release anyway.
         if web
             && !self.manner.maintenance
-            && let Err(error) = self.tell(Word::Drain, &turn.hosts).await
+            && let Err(error) = self.tell(Word::TakeOut, &turn.hosts).await
         {
             return self.blame(&turn.hosts, error);
         }
@@ -191,7 +190,7 @@ impl<'a> Rollout<'a> {
         let failed = |host: &&String| failures.iter().any(|(name, _)| name == *host);
         let well = turn.hosts.iter().filter(|host| !failed(host));
         let well: Vec<String> = well.cloned().collect();
-        match self.tell(Word::Ready, &well).await {
+        match self.tell(Word::PutBack, &well).await {
             Ok(()) => failures,
             Err(error) => failures
                 .into_iter()
@@ -216,13 +215,15 @@ impl<'a> Rollout<'a> {
     pub(super) async fn tell(&mut self, word: Word, hosts: &[String]) -> Result<(), EngineError> {
         let blueprint = &self.desired.fleet.blueprint;
         let hosts = hosts.iter().filter_map(|name| blueprint.host(name));
-        let web: Vec<&Host> = hosts.filter(|host| host.has_role("nginx")).collect();
+        let web: Vec<&Host> = hosts.filter(|host| serves(host)).collect();
         if web.is_empty() {
             return Ok(());
         }
         let (engine, desired) = (self.engine, self.desired);
-        let balancers = &mut self.hosts.balancers;
-        tell(engine, &desired, balancers, word, (&web, self.app)).await
+        let concerned = (web.as_slice(), Some(self.app));
+        let balancers = self.hosts.balancers.iter_mut();
+        let telling = balancers.map(|balancer| tell(engine, &desired, balancer, word, concerned));
+        join_all(telling).await.into_iter().collect()
     }
 
     /// Switches hosts to releases, side by side, and returns those that failed.
@@ -268,7 +269,7 @@ impl<'a> Rollout<'a> {
         };
         let host = self.desired.fleet.blueprint.host(host);
         let host = host.ok_or_else(missing)?;
-        let serves = course::serves(host);
+        let serves = serves(host);
         let mut steps = vec![steps::switch(self.app, id, promised(host)?, serves)];
         if self.manner.maintenance {
             steps.push(steps::up(self.app));

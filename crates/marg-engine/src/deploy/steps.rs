@@ -36,12 +36,8 @@ pub fn receive(path: &str) -> String {
 }
 
 fn step(name: impl Into<String>, body: String, minutes: u64) -> Step {
-    Step {
-        name: name.into(),
-        body: Shell::new(body),
-        deadline: Duration::from_secs(minutes * MINUTES),
-        guarded: false,
-    }
+    let deadline = Duration::from_secs(minutes * MINUTES);
+    Step::new(name, Shell::new(body), deadline)
 }
 
 /// Unpacks the source, installs dependencies, runs the application's own build commands, and

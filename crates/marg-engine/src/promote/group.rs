@@ -14,6 +14,7 @@ use crate::error::EngineError;
 use crate::host::HostError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
+use crate::leaders::answer;
 
 /// How long a host may take to answer before it counts as silent: somebody waits for this.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -71,11 +72,8 @@ impl<'a> Group<'a> {
         let mut links = std::mem::take(&mut self.links);
         let asked = join_all(links.iter_mut().map(async |(name, link)| {
             let script = self.script(name, |context| Shell::new(question(context)))?;
-            match link.talk.look(script.reveal().expose()).await {
-                Ok(said) => Ok((name.clone(), HostAnswer::Said(said))),
-                Err(error @ HostError::Look { .. }) => Err(EngineError::from(error)),
-                Err(_) => Ok((name.clone(), HostAnswer::Silent)),
-            }
+            let answer = answer(link, script.reveal().expose()).await?;
+            Ok::<_, EngineError>((name.clone(), answer))
         }));
         let answers: Result<Vec<_>, _> = asked.await.into_iter().collect();
         self.answers.extend(answers?);

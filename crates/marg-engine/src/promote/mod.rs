@@ -156,8 +156,7 @@ impl Group<'_> {
         said: &str,
         succession: &Succession,
     ) -> Result<(), EngineError> {
-        let position = said.lines().find_map(|line| line.strip_prefix("position "));
-        let position = position.unwrap_or_default().to_owned();
+        let position = position(self.words.of, said)?.to_owned();
         let catch_up = self.words.catch_up;
         self.say(host, "waits until it has everything", |context| {
             catch_up(context, &position)
@@ -227,12 +226,7 @@ impl Group<'_> {
         }
         let engine = self.engine;
         let done = join_all(work.into_iter().map(async |(mut link, body)| {
-            let step = Step {
-                name: format!("follow {leader}"),
-                body,
-                deadline: FOLLOW,
-                guarded: false,
-            };
+            let step = Step::new(format!("follow {leader}"), body, FOLLOW);
             let result = run_steps(engine, &mut link, vec![step]).await;
             (link, result)
         }));
@@ -251,5 +245,38 @@ impl Group<'_> {
             self.links.insert(host, link);
         }
         Ok(())
+    }
+}
+
+/// Up to where the successor has to follow, from what the leader said when it stopped writing.
+/// Whoever took over without knowing it could lack the last writes.
+fn position<'a>(of: &'static str, said: &'a str) -> Result<&'a str, RoleError> {
+    let found = said.lines().find_map(|line| line.strip_prefix("position "));
+    found.ok_or_else(|| RoleError::Leader {
+        of,
+        message: format!(
+            "the host that leads did not say up to where the other one has to follow, so it goes \
+             on leading and nothing was switched; it said: {}",
+            said.trim()
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_takes_over_without_knowing_up_to_where() {
+        assert_eq!(
+            position("mysql", "ok\nposition 0-11-7\n").ok(),
+            Some("0-11-7")
+        );
+        // A server that has written nothing yet says so with an empty position.
+        assert_eq!(position("mysql", "position \n").ok(), Some(""));
+        let error = position("mysql", "client: gone\n")
+            .err()
+            .map(|e| e.to_string());
+        insta::assert_snapshot!(error.unwrap_or_default());
     }
 }

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use marg_model::{Fleet, Host};
-use marg_resources::{HostAnswer, HostAnswers, Leadership, Role};
+use marg_model::Fleet;
+use marg_resources::{HostAnswer, RoleError};
 use serde::Serialize;
+
+use crate::leaders::Replicated;
 
 /// Who leads a service that several hosts replicate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -18,61 +20,23 @@ pub struct Led {
     pub error: Option<String>,
 }
 
-/// A service that several hosts replicate, and how they are asked.
-pub struct Service {
-    role: &'static str,
-    leadership: Leadership,
-}
-
 /// What a host said, by the service that it was asked about.
-pub type Said = BTreeMap<&'static str, HostAnswer>;
+pub type Said = BTreeMap<&'static str, Result<HostAnswer, RoleError>>;
 
-impl Service {
-    /// The services of the fleet that more than one host has.
-    pub fn all(fleet: &Fleet, roles: &[&dyn Role]) -> Vec<Service> {
-        let services = roles.iter().filter_map(|role| {
-            let leadership = role.leadership()?;
-            let role = role.schema().name;
-            let several = fleet.blueprint.with_role(role).nth(1).is_some();
-            several.then_some(Service { role, leadership })
-        });
-        services.collect()
-    }
-
-    /// The service's name.
-    pub fn name(&self) -> &'static str {
-        self.leadership.of
-    }
-
-    /// How its hosts are asked.
-    pub fn leadership(&self) -> &Leadership {
-        &self.leadership
-    }
-
-    /// Whether the host replicates it.
-    pub fn has(&self, host: &Host) -> bool {
-        host.has_role(self.role)
-    }
-
-    /// Who leads, from what all hosts said.
-    pub fn led(&self, fleet: &Fleet, said: &BTreeMap<String, Said>) -> Led {
-        let hosts = fleet.blueprint.with_role(self.role);
-        let answers: HostAnswers = hosts
-            .map(|host| {
-                let answer = said.get(&host.name).and_then(|own| own.get(self.name()));
-                let nobody = HostAnswer::NotThere;
-                (host.name.clone(), answer.unwrap_or(&nobody).clone())
-            })
-            .collect();
-        let (leader, error) = match (self.leadership.decide)(fleet, &answers) {
-            Ok(leader) => (leader, None),
-            Err(error) => (None, Some(error.to_string())),
-        };
-        Led {
-            service: self.name().to_owned(),
-            leader,
-            error,
-        }
+/// Who leads a service, from what all hosts said.
+pub fn led(service: &Replicated, fleet: &Fleet, said: &BTreeMap<String, Said>) -> Led {
+    let answers = said
+        .iter()
+        .filter_map(|(host, own)| Some((host.clone(), own.get(service.of())?.clone())))
+        .collect();
+    let (leader, error) = match service.decide(fleet, answers) {
+        Ok(leader) => (leader, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Led {
+        service: service.of().to_owned(),
+        leader,
+        error,
     }
 }
 
