@@ -101,6 +101,20 @@ pub enum EngineError {
         /// The phase that was asked for.
         phase: u8,
     },
+    /// What would serve again stood aside since the last move.
+    #[error(
+        "{} stayed when this environment left phase {phase}, with the data of that time; phase \
+         {phase} would serve that old copy again. Nothing was changed. Remove it where the \
+         environment stands now: `marg provision {}`, then run the same command again: the machine \
+         is made anew and today's data is carried there",
+        hosts.join(", "), destroying(hosts)
+    )]
+    LeftBehind {
+        /// Their names.
+        hosts: Vec<String>,
+        /// The phase that was asked for.
+        phase: u8,
+    },
     /// The one that leads is on its way out.
     #[error(
         "{leader} leads {of} now, and phase {phase} does not have it; nothing was changed on the \
@@ -171,6 +185,7 @@ impl EngineError {
             | EngineError::Role(_)
             | EngineError::NoSuch { .. }
             | EngineError::OnlyCopy { .. }
+            | EngineError::LeftBehind { .. }
             | EngineError::LeaderLeaves { .. }
             | EngineError::BetweenPhases { .. }
             | EngineError::MissingSecrets { .. }
@@ -189,6 +204,12 @@ impl EngineError {
             EngineError::Deploy(error) => error.kind(),
         }
     }
+}
+
+/// Options that name hosts.
+fn destroying(hosts: &[String]) -> String {
+    let options = hosts.iter().map(|host| format!("--destroy {host}"));
+    options.collect::<Vec<_>>().join(" ")
 }
 
 /// One paragraph per host.

@@ -4,6 +4,7 @@
 //! The move of the entry address is what decides. Before it, the old hosts have the truth and the
 //! same command carries everything again; after it, nothing is ever carried.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use marg_model::{Blueprint, Event, Host};
@@ -47,11 +48,12 @@ impl Carry<'_> {
 }
 
 /// What has to be carried before the entry address moves: data of roles of which no host stays.
-/// Pure.
+/// `leaders` says who leads which replicated service. Pure.
 pub fn carries<'a>(
     blueprint: &'a Blueprint,
     situation: &'a Situation,
     roles: &[&dyn Role],
+    leaders: &BTreeMap<String, String>,
 ) -> Vec<Carry<'a>> {
     if !matches!(situation.entry_move(blueprint), Some(Entry::Move { .. })) {
         return Vec::new();
@@ -63,7 +65,12 @@ pub fn carries<'a>(
         let entry = situation.entry_at();
         let at_entry = |one: &&Leaving| Some(one.host.name.as_str()) == entry;
         let leaving = || situation.leaving.iter().filter(has);
-        let from = leaving().find(at_entry).or_else(|| leaving().next())?;
+        // Of several that replicate only the one that leads surely has everything.
+        let leads = |one: &&Leaving| leaders.get(role) == Some(&one.host.name);
+        let from = leaving()
+            .find(leads)
+            .or_else(|| leaving().find(at_entry))
+            .or_else(|| leaving().next())?;
         let to = blueprint.with_role(role).next()?;
         let stays = blueprint
             .with_role(role)

@@ -1,7 +1,7 @@
 //! What happens in which order when an environment that serves is changed, and what visitors
 //! notice of it. Pure; printed by `plan`.
 
-use marg_model::Blueprint;
+use marg_model::Fleet;
 use marg_resources::{Action, HostPlan, Role};
 
 use crate::cloud::situation::Situation;
@@ -10,11 +10,12 @@ use crate::handover::{Carry, carries};
 
 /// The order, one sentence each; empty when nothing exists yet or nothing moves.
 pub fn journey(
-    blueprint: &Blueprint,
+    fleet: &Fleet,
     roles: &[&dyn Role],
     situation: &Situation,
     hosts: &[HostPlan],
 ) -> Vec<String> {
+    let blueprint = &fleet.blueprint;
     if situation.by_host.is_empty() && situation.leaving.is_empty() {
         return Vec::new();
     }
@@ -38,7 +39,7 @@ pub fn journey(
         }
     }
     order.extend(hosts.iter().filter_map(interruption));
-    let carried: Vec<String> = carries(blueprint, situation, roles)
+    let carried: Vec<String> = carries(blueprint, situation, roles, &fleet.leaders)
         .iter()
         .map(Carry::name)
         .collect();

@@ -101,6 +101,10 @@ fn environments() -> Vec<EngineError> {
         EngineError::ShutOut {
             droplets: text("marg-http1"),
         },
+        EngineError::LeftBehind {
+            hosts: vec!["redis1".to_owned(), "mysql1".to_owned()],
+            phase: 2,
+        },
         EngineError::OnlyCopy {
             hosts: text("redis1, mysql1"),
             phase: 1,

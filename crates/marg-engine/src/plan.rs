@@ -51,7 +51,7 @@ impl Engine {
         let hosts = try_join_all(looking).await?;
         leaders::close(links).await;
         let notes = situation.notes.clone();
-        let order = journey(blueprint, self.roles(), &situation, &hosts);
+        let order = journey(&fleet, self.roles(), &situation, &hosts);
         Ok(EnvironmentPlan {
             cloud: situation.changes.clone(),
             order,

@@ -124,7 +124,7 @@ impl Engine {
         crew: &mut Crew<'_>,
     ) -> Result<bool, EngineError> {
         let blueprint = &desired.fleet.blueprint;
-        let carried = carries(blueprint, situation, self.roles());
+        let carried = carries(blueprint, situation, self.roles(), &desired.fleet.leaders);
         hand_over(self, crew, desired, &carried).await?;
         let moved = match quiet_rivals(self, crew, desired).await {
             Ok(()) => move_entry(self, blueprint, situation).await,

@@ -50,6 +50,20 @@ pub fn phase_of(environment: &str, droplet: &Droplet) -> Option<u8> {
         .ok()
 }
 
+/// Whether a host of the blueprint holds data from before the move to the phase that its droplet
+/// names: that phase has no such group, so the host stood aside in it.
+pub fn is_left_behind(
+    blueprint: &Blueprint,
+    phases: &[Phase],
+    host: &Host,
+    droplet: &Droplet,
+) -> bool {
+    let number = phase_of(&blueprint.environment.name, droplet);
+    let phase = phases.iter().find(|phase| Some(phase.number) == number);
+    let aside = |phase: &Phase| !phase.groups.iter().any(|group| group.name == host.group);
+    host.holds_data && phase.is_some_and(aside)
+}
+
 /// What follows a prefix in one of the droplet's tags.
 fn tagged(droplet: &Droplet, prefix: &str) -> Option<String> {
     let tags = droplet.tags.iter().flatten();

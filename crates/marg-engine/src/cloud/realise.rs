@@ -20,12 +20,16 @@ use super::user_data::user_data;
 use crate::engine::Engine;
 use crate::error::EngineError;
 
-/// Hands to whatever a creation needs.
+/// Whatever is changed, it is changed in one environment.
 struct Making<'a> {
     engine: &'a Engine,
     cloud: &'a dyn Cloud,
     blueprint: &'a Blueprint,
     environment: Tag,
+}
+
+/// What every droplet is made with.
+struct Ground {
     key: SshKey,
     vpc: Vpc,
 }
@@ -47,7 +51,8 @@ pub async fn open(
     if missing > 0 {
         check_limit(engine.cloud(), missing).await?;
     }
-    let making = prepare(engine, blueprint).await?;
+    let making = Making::of(engine, blueprint)?;
+    let (ground, ()) = tokio::try_join!(making.ground(), making.all_tags())?;
     let mut firewalls = firewall_changes(blueprint, engine.roles(), &situation.found);
     if situation.is_moving(blueprint) {
         for (spec, _) in &mut firewalls {
@@ -56,7 +61,7 @@ pub async fn open(
     }
     making.tags(&situation).await?;
     making.firewalls(&situation, &firewalls).await?;
-    let droplets = making.droplets(&situation).await?;
+    let droplets = making.droplets(&situation, &ground).await?;
     if let Some(Entry::Take { to }) = situation.entry_move(blueprint) {
         making.lead(&situation, droplets.get(&to)).await?;
     }
@@ -72,7 +77,7 @@ pub async fn move_entry(
     let Some(Entry::Move { to, .. }) = situation.entry_move(blueprint) else {
         return Ok(false);
     };
-    let making = prepare(engine, blueprint).await?;
+    let making = Making::of(engine, blueprint)?;
     making.lead(situation, situation.by_host.get(&to)).await?;
     Ok(true)
 }
@@ -91,7 +96,8 @@ pub async fn close(
     if firewalls.is_empty() && surplus.is_empty() && !unsaid {
         return Ok(());
     }
-    let making = prepare(engine, blueprint).await?;
+    let making = Making::of(engine, blueprint)?;
+    making.all_tags().await?;
     making.firewalls(situation, &firewalls).await?;
     for firewall in &situation.found.firewalls {
         if surplus.contains(&firewall.name.as_str()) {
@@ -118,44 +124,47 @@ async fn check_limit(cloud: &dyn Cloud, wanted: usize) -> Result<(), EngineError
     }
 }
 
-async fn prepare<'a>(
-    engine: &'a Engine,
-    blueprint: &'a Blueprint,
-) -> Result<Making<'a>, EngineError> {
-    let cloud = engine.cloud();
-    let name = desired::name(blueprint);
-    let environment = Tag::new(&blueprint.tag())?;
-    let public_key = engine.identity().public_openssh();
-    let new_vpc = NewVpc {
-        name: name.clone(),
-        region: blueprint.environment.region.clone(),
-        ip_range: blueprint.environment.vpc_range.clone(),
-        description: format!("marg: environment {}", blueprint.environment.name),
-    };
-    // A firewall that names a tag is refused before the tag exists.
-    let mut tags = vec![Tag::marg(), environment.clone()];
-    tags.push(Tag::new(&phase_tag(blueprint))?);
-    for host in &blueprint.hosts {
-        tags.push(Tag::new(&blueprint.group_tag(&host.group))?);
+impl<'a> Making<'a> {
+    fn of(engine: &'a Engine, blueprint: &'a Blueprint) -> Result<Self, EngineError> {
+        Ok(Making {
+            engine,
+            cloud: engine.cloud(),
+            blueprint,
+            environment: Tag::new(&blueprint.tag())?,
+        })
     }
-    tags.sort();
-    tags.dedup();
-    let (key, vpc, _) = tokio::try_join!(
-        ensure_ssh_key(cloud, &name, &public_key),
-        ensure_vpc(cloud, &new_vpc),
-        try_join_all(tags.iter().map(|tag| cloud.create_tag(tag))),
-    )?;
-    Ok(Making {
-        engine,
-        cloud,
-        blueprint,
-        environment,
-        key,
-        vpc,
-    })
-}
 
-impl Making<'_> {
+    /// The operator's key and the private network.
+    async fn ground(&self) -> Result<Ground, EngineError> {
+        let environment = &self.blueprint.environment;
+        let name = desired::name(self.blueprint);
+        let public_key = self.engine.identity().public_openssh();
+        let new_vpc = NewVpc {
+            name: name.clone(),
+            region: environment.region.clone(),
+            ip_range: environment.vpc_range.clone(),
+            description: format!("marg: environment {}", environment.name),
+        };
+        let (key, vpc) = tokio::try_join!(
+            ensure_ssh_key(self.cloud, &name, &public_key),
+            ensure_vpc(self.cloud, &new_vpc),
+        )?;
+        Ok(Ground { key, vpc })
+    }
+
+    /// A firewall that names a tag is refused before the tag exists.
+    async fn all_tags(&self) -> Result<(), EngineError> {
+        let mut tags = vec![Tag::marg(), self.environment.clone()];
+        tags.push(Tag::new(&phase_tag(self.blueprint))?);
+        for host in &self.blueprint.hosts {
+            tags.push(Tag::new(&self.blueprint.group_tag(&host.group))?);
+        }
+        tags.sort();
+        tags.dedup();
+        try_join_all(tags.iter().map(|tag| self.cloud.create_tag(tag))).await?;
+        Ok(())
+    }
+
     async fn tags(&self, situation: &Situation) -> Result<(), EngineError> {
         for (host, droplet) in untagged(self.blueprint, situation) {
             let tag = Tag::new(&self.blueprint.group_tag(&host.group))?;
@@ -187,6 +196,7 @@ impl Making<'_> {
     async fn droplets(
         &self,
         situation: &Situation,
+        ground: &Ground,
     ) -> Result<BTreeMap<String, Droplet>, EngineError> {
         let missing: Vec<&Host> = situation.missing(self.blueprint).collect();
         let mut droplets = situation.by_host.clone();
@@ -194,7 +204,12 @@ impl Making<'_> {
             return Ok(droplets);
         }
         let journal = Journal::open(self.engine.vault().path("journal.json")).await?;
-        let made = try_join_all(missing.iter().map(|host| self.create(&journal, host))).await?;
+        let made = try_join_all(
+            missing
+                .iter()
+                .map(|host| self.create(&journal, ground, host)),
+        )
+        .await?;
         let waiting: Vec<_> = made.iter().map(|(_, d)| (d.id, d.name.clone())).collect();
         let reserved = situation.found.reserved_addresses();
         let mut failed = Vec::new();
@@ -222,6 +237,7 @@ impl Making<'_> {
     async fn create(
         &self,
         journal: &Journal,
+        ground: &Ground,
         host: &Host,
     ) -> Result<(String, Droplet), EngineError> {
         let name = self.blueprint.droplet_name(&host.name);
@@ -233,13 +249,13 @@ impl Making<'_> {
             region: self.blueprint.environment.region.clone(),
             size: host.size.clone(),
             image: host.image.clone(),
-            ssh_keys: vec![self.key.id],
+            ssh_keys: vec![ground.key.id],
             environment: self.environment.clone(),
             tags: vec![
                 Tag::new(&self.blueprint.group_tag(&host.group))?,
                 Tag::new(&phase_tag(self.blueprint))?,
             ],
-            vpc: self.vpc.id.clone(),
+            vpc: ground.vpc.id.clone(),
             user_data: user_data(&host.name, self.engine.identity(), &first_key),
             monitoring: false,
         };

@@ -11,7 +11,7 @@ use marg_model::{Address, Blueprint, Fleet, Host, Machine, Phase};
 use marg_resources::Role;
 
 use super::changes::{changes, monthly};
-use super::leaving::{Leaving, leaving};
+use super::leaving::{Leaving, is_left_behind, leaving};
 use crate::environment::{CloudChange, Monthly};
 
 /// What was found.
@@ -96,6 +96,9 @@ pub struct Situation {
     pub entry: Option<ReservedIp>,
     /// Hosts that the blueprint no longer has.
     pub leaving: Vec<Leaving>,
+    /// Hosts of the blueprint that stayed for their data when the environment moved to the phase
+    /// in which it stands: what they have is as old as that move.
+    pub left_behind: Vec<String>,
     /// Address of the cloud's API as hosts reach it.
     pub api_url: Option<String>,
 }
@@ -131,6 +134,7 @@ impl Situation {
             notes: Vec::new(),
             entry,
             leaving: Vec::new(),
+            left_behind: Vec::new(),
             api_url: None,
         };
         for droplet in situation.found.droplets.clone() {
@@ -158,6 +162,9 @@ impl Situation {
             }
             return;
         };
+        if is_left_behind(blueprint, phases, host, &droplet) {
+            self.left_behind.push(host.name.clone());
+        }
         if droplet.size_slug != host.size {
             self.notes.push(format!(
                 "{name} has size {}, the inventory says {size}; marg never stops a machine by \

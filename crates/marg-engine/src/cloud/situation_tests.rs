@@ -226,7 +226,7 @@ fn up_a_phase_the_entry_moves_and_nobody_leaves() {
     };
     assert_eq!(situation.entry_move(&blueprint), Some(entry));
     assert!(situation.refuse_losses(&blueprint, KEEPERS).is_ok());
-    let order = journey(&blueprint, &[], &situation, &[]).join("\n");
+    let order = journey(&situation.fleet(&blueprint), &[], &situation, &[]).join("\n");
     insta::assert_snapshot!("journey-2-3", order);
 }
 
@@ -258,7 +258,7 @@ fn down_a_phase_what_is_left_over_leaves_with_the_roles_it_had() {
         ]
     );
     assert!(situation.refuse_losses(&blueprint, KEEPERS).is_ok());
-    let order = journey(&blueprint, &[], &situation, &[]).join("\n");
+    let order = journey(&situation.fleet(&blueprint), &[], &situation, &[]).join("\n");
     insta::assert_snapshot!("journey-3-2", order);
     // Until they are gone, others know them.
     let fleet = situation.fleet(&blueprint);
@@ -294,6 +294,37 @@ fn hosts_with_data_stay_until_they_are_named_and_the_only_copy_is_never_left() {
     );
 }
 
+#[test]
+fn an_old_copy_is_never_served_again() {
+    let two = || {
+        vec![
+            host(1, "http1", "http", 2),
+            host(2, "redis1", "redis", 2),
+            host(3, "mysql1", "mysql", 2),
+            host(4, "worker1", "worker", 2),
+        ]
+    };
+    // app1 stayed when the environment moved to phase 2, and says so by its tag.
+    let (blueprint, situation) = compared(1, [two(), vec![host(9, "app1", "app", 2)]].concat());
+    let refused = situation.refuse_losses(&blueprint, KEEPERS).unwrap_err();
+    assert!(refused.to_string().starts_with("app1 stayed"), "{refused}");
+    // A machine that was made for the way back, by a run that was cut off, is no old copy.
+    let (blueprint, situation) = compared(1, [two(), vec![host(9, "app1", "app", 1)]].concat());
+    assert!(situation.refuse_losses(&blueprint, KEEPERS).is_ok());
+    assert_eq!(
+        carries(&blueprint, &situation, KEEPERS, &BTreeMap::new()).len(),
+        3
+    );
+    // Those of a group that both phases have stayed in replication.
+    let four = vec![
+        host(1, "lb1", "lb", 3),
+        host(2, "mysql1", "mysql", 3),
+        host(3, "mysql2", "mysql", 3),
+    ];
+    let (blueprint, situation) = compared(4, four);
+    assert!(situation.refuse_losses(&blueprint, KEEPERS).is_ok());
+}
+
 /// A role that keeps data.
 struct Keeper(&'static str);
 
@@ -327,7 +358,7 @@ fn data_is_handed_over_with_the_entry_address_and_never_after() {
     let carried = |number, droplets| {
         let (blueprint, situation) = compared(number, droplets);
         assert!(situation.refuse_losses(&blueprint, KEEPERS).is_ok());
-        let carries = carries(&blueprint, &situation, KEEPERS);
+        let carries = carries(&blueprint, &situation, KEEPERS, &BTreeMap::new());
         carries.iter().map(Carry::name).collect::<Vec<_>>()
     };
     let one = || host(1, "app1", "app", 1);
@@ -359,6 +390,20 @@ fn data_is_handed_over_with_the_entry_address_and_never_after() {
         made(5, "worker"),
     ];
     assert!(carried(3, droplets).is_empty());
+}
+
+#[test]
+fn of_several_that_replicate_the_one_that_leads_hands_over() {
+    let four = vec![
+        host(1, "lb1", "lb", 4),
+        host(2, "mysql1", "mysql", 4),
+        host(3, "mysql2", "mysql", 4),
+    ];
+    let (blueprint, situation) = compared(1, four);
+    let leaders = BTreeMap::from([("mysql".to_owned(), "mysql2".to_owned())]);
+    let carries = carries(&blueprint, &situation, KEEPERS, &leaders);
+    let names: Vec<_> = carries.iter().map(Carry::name).collect();
+    assert_eq!(names, ["data of mysql2 to app1"]);
 }
 
 #[test]

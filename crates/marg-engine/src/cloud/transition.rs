@@ -81,13 +81,19 @@ impl Situation {
         droplet.is_some_and(|droplet| phase_of(environment, droplet) == from)
     }
 
-    /// Refuses a move that would leave data behind: hosts that hold it leave, no fellow of theirs
-    /// stays, and it cannot be handed over with the entry address.
+    /// Refuses a move that would lose data: hosts that hold it leave, no fellow of theirs stays,
+    /// and it cannot be handed over with the entry address; or an old copy would be taken for it.
     pub fn refuse_losses(
         &self,
         blueprint: &Blueprint,
         roles: &[&dyn Role],
     ) -> Result<(), EngineError> {
+        if !self.left_behind.is_empty() {
+            return Err(EngineError::LeftBehind {
+                hosts: self.left_behind.clone(),
+                phase: blueprint.phase.number,
+            });
+        }
         let moves = matches!(self.entry_move(blueprint), Some(Entry::Move { .. }));
         let kept = |role: &&&dyn Role| {
             let mut heirs = blueprint.with_role(role.schema().name);
