@@ -2,7 +2,7 @@
 //! memory, with the databases and users of the inventory, reached from the private network.
 
 use marg_model::{Blueprint, RoleSchema, SecretKind, SecretSpec, Setting, SettingKind, SqlEngine};
-use marg_resources::kinds::{Command, Database, DatabaseUser, Directory, File, Package, Service};
+use marg_resources::kinds::{Database, DatabaseUser, Directory, File, Package, Service, Variable};
 use marg_resources::{
     Check, Context, Handover, Notice, Notify, Opening, Peer, Resource, Role, RoleError, Validator,
 };
@@ -94,7 +94,8 @@ impl Role for Mysql {
             file("zz-marg.cnf", conf(context)?).notify(Notice::restart(distro.sql_unit())),
             file("zz-marg-live.cnf", LIVE.render(Live { connections })?).into(),
             Service::running(distro.sql_unit()).into(),
-            live_settings(context, connections).into(),
+            // What changes with the number of web servers is set at once, without a restart.
+            Variable::new(distro.sql, "max_connections", connections).into(),
         ];
         // A replica gets them from its primary. Written by itself, they would be transactions
         // that nobody else has.
@@ -172,15 +173,6 @@ fn connections(context: &Context) -> u64 {
     let given = context.integer("mysql", "max_connections");
     let computed = sizing::connections(php_processes(context), share);
     given.filter(|value| *value > 0).unwrap_or(computed)
-}
-
-/// What changes with the number of web servers is set at once, without a restart.
-fn live_settings(context: &Context, connections: u64) -> Command {
-    let client = context.distro.sql_client();
-    let set = format!("echo 'SET GLOBAL max_connections = {connections}' | {client}");
-    let is_set =
-        format!("[ \"$({client} -N -e 'SELECT @@global.max_connections')\" = {connections} ]");
-    Command::new("database connections", set).unless(is_set)
 }
 
 /// Two servers of one number would take each other's transactions for their own.

@@ -143,4 +143,4 @@ kinds! {
     release: Release,
 }
 
-pub use sql::{Database, DatabaseUser};
+pub use sql::{Database, DatabaseUser, Variable};

@@ -62,6 +62,23 @@ fn databases() {
     }
 }
 
+#[test]
+fn live_settings() {
+    for engine in ENGINES {
+        let wanted = Sql::Variable(Variable::new(engine, "max_connections", 100));
+        assert_eq!(summary(&wanted, &["v\tmax_connections\t100"]), None);
+        let change = change(&wanted, &answer(&["v\tmax_connections\t151"])).unwrap();
+        assert_eq!(change.summary, "151 → 100");
+        assert!(script(change).expose().contains("SET GLOBAL max_connections = 100;"));
+        for lines in [vec![], vec!["v\tmax_connections\tNULL"], vec!["v\tother\t100"]] {
+            assert!(Sql::read(&[&wanted], &answer(&lines)).is_err(), "{lines:?}");
+        }
+        let seen = Sql::read(&[&wanted], &["down".to_owned()]).unwrap();
+        let verdict = wanted.diff(&seen[0], &Before::default());
+        assert!(matches!(verdict, Verdict::Unknown { .. }), "{verdict:?}");
+    }
+}
+
 fn stored(engine: SqlEngine, password: &str) -> (&'static str, String) {
     match engine {
         SqlEngine::MariaDb => ("mysql_native_password", hex(hash::native(password).as_bytes())),
@@ -188,6 +205,9 @@ fn real_servers_converge() {
         for mode in ["STRICT_TRANS_TABLES", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES"] {
             ask(&host, engine, &format!("SET GLOBAL sql_mode = '{mode}'"));
             host.converge(&awkward(engine));
+            let connections = |value| [Variable::new(engine, "max_connections", value).into()];
+            host.converge(&connections(77));
+            assert_eq!(host.converge(&connections(78)), ["77 → 78"]);
             assert_eq!(log_in(&host, engine), "1\n", "{engine:?} {mode}");
             corrections(&host, engine);
         }

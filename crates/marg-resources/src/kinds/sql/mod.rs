@@ -1,5 +1,5 @@
-//! `sql`: databases and database users of the host's own server. All of them are read by one
-//! call of the SQL client, which runs as root over the server's socket.
+//! `sql`: databases, database users and live settings of the host's own server. All of them are
+//! read by one call of the SQL client, which runs as root over the server's socket.
 
 #[cfg(test)]
 mod cases;
@@ -8,9 +8,11 @@ mod hash;
 mod probe;
 mod quote;
 mod user;
+mod variable;
 
 pub use database::Database;
 pub use user::DatabaseUser;
+pub use variable::Variable;
 
 use marg_model::{Secret, SqlEngine};
 
@@ -20,13 +22,21 @@ use crate::kind::{Before, Kind};
 use crate::kinds::State;
 use crate::script::Shell;
 
-/// A database or a user.
+/// A database, a user or a live setting.
 #[derive(Clone, Debug)]
 pub enum Sql {
     /// A database.
     Database(Database),
     /// A user and its grants.
     User(DatabaseUser),
+    /// A global variable.
+    Variable(Variable),
+}
+
+impl From<Variable> for State {
+    fn from(variable: Variable) -> Self {
+        State::Sql(Sql::Variable(variable))
+    }
 }
 
 impl From<Database> for State {
@@ -66,6 +76,8 @@ pub enum SqlSeen {
     Database(DatabaseSeen),
     /// Of a user.
     User(Option<UserSeen>),
+    /// Of a global variable.
+    Variable(u64),
 }
 
 impl Sql {
@@ -73,6 +85,7 @@ impl Sql {
         match self {
             Sql::Database(database) => database.engine,
             Sql::User(user) => user.engine,
+            Sql::Variable(variable) => variable.engine,
         }
     }
 }
@@ -115,6 +128,7 @@ impl Kind for Sql {
         match self {
             Sql::Database(database) => format!("database {}", database.name),
             Sql::User(user) => format!("user {}@{}", user.name, user.host),
+            Sql::Variable(variable) => format!("variable {}", variable.name),
         }
     }
 
@@ -134,8 +148,10 @@ impl Kind for Sql {
         match (self, seen) {
             (Sql::Database(database), SqlSeen::Database(seen)) => database.diff(seen),
             (Sql::User(user), SqlSeen::User(seen)) => user.diff(seen.as_ref()),
+            (Sql::Variable(variable), SqlSeen::Variable(seen)) => variable.diff(*seen),
             (Sql::Database(database), _) => self.later(database.ensure()),
             (Sql::User(user), _) => self.later(user.ensure()),
+            (Sql::Variable(variable), _) => self.later(variable.ensure()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The one call of the client that reads all databases and users, and what it answers.
+//! The one call of the client that reads databases, users and variables, and what it answers.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ fn queries(engine: SqlEngine, all: &[&Sql]) -> String {
         .iter()
         .filter_map(|sql| match sql {
             Sql::Database(database) => Some(text(&database.name)),
-            Sql::User(_) => None,
+            Sql::User(_) | Sql::Variable(_) => None,
         })
         .collect();
     if !databases.is_empty() {
@@ -52,6 +52,11 @@ fn queries(engine: SqlEngine, all: &[&Sql]) -> String {
     for user in users {
         sql.push_str(&grants(user));
     }
+    for own in all {
+        if let Sql::Variable(variable) = own {
+            sql.push_str(&variable.question());
+        }
+    }
     sql.push_str("SELECT 'end';\n");
     sql
 }
@@ -59,7 +64,7 @@ fn queries(engine: SqlEngine, all: &[&Sql]) -> String {
 fn users<'a>(all: &[&'a Sql]) -> Vec<&'a DatabaseUser> {
     let user = |sql: &&'a Sql| match sql {
         Sql::User(user) => Some(user),
-        Sql::Database(_) => None,
+        Sql::Database(_) | Sql::Variable(_) => None,
     };
     all.iter().filter_map(user).collect()
 }
@@ -100,6 +105,7 @@ type Account = (String, String);
 #[derive(Default)]
 struct Answers {
     databases: BTreeMap<String, (String, String)>,
+    variables: BTreeMap<String, u64>,
     users: BTreeMap<Account, UserSeen>,
     asked: BTreeMap<Account, Vec<String>>,
     current: Option<Account>,
@@ -160,6 +166,9 @@ impl Answers {
                 };
                 self.users.insert((word(name)?, word(host)?), seen);
             }
+            ["v", name, value] => {
+                self.variables.insert((*name).to_owned(), value.parse().ok()?);
+            }
             ["g", name, host] => {
                 let account = (word(name)?, word(host)?);
                 self.asked.insert(account.clone(), Vec::new());
@@ -174,6 +183,10 @@ impl Answers {
         let user = match sql {
             Sql::Database(database) => {
                 return Ok(SqlSeen::Database(self.databases.get(&database.name).cloned()));
+            }
+            Sql::Variable(variable) => {
+                let value = self.variables.get(variable.name).copied().map(SqlSeen::Variable);
+                return value.ok_or_else(|| Sql::misread(format!("the value of {}", variable.name)));
             }
             Sql::User(user) => user,
         };
