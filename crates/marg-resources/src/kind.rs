@@ -27,6 +27,12 @@ pub trait Kind: Clone + Debug {
         Vec::new()
     }
 
+    /// Paths beside those of its files, of which it is asked what they are: read like the files, all
+    /// at once, and for [`Kind::read`] too.
+    fn paths(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Its systemd units, read like the files: all at once, and for [`Kind::read`] too.
     fn units(&self) -> Vec<String> {
         Vec::new()

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn cases() {
         let php = AptRepository::new("php", "Types: deb\n");
-        let stat = format!("s 644 root root regular file|{PATH}");
+        let stat = format!("s 644 root root f|{PATH}");
         let same = vec![stat.clone(), format!("{PATH}: OK")];
         let other = vec![stat, format!("{PATH}: FAILED")];
         let mut owed = same.clone();

@@ -1,7 +1,6 @@
 //! `directory`: a directory with its mode and owner.
 
-use std::collections::BTreeMap;
-
+use super::paths::{self, Path, What};
 use crate::answer::Misread;
 use crate::change::{Action, Change, Verdict, Work};
 use crate::kind::{Before, Kind};
@@ -81,26 +80,32 @@ impl Kind for Directory {
         self.path.clone()
     }
 
+    fn paths(&self) -> Vec<String> {
+        vec![self.path.clone()]
+    }
+
     fn probe(all: &[&Self]) -> String {
-        // Paths that do not exist are reported on standard error only: that is an answer, too.
+        // A link to a directory will do: where there is one, it is followed.
         format!(
-            "stat -Lc '%a %U %G %F|%n' -- {} 2>/dev/null || :",
+            "set --\nfor path in {}; do [ ! -L \"$path\" ] || set -- \"$@\" \"$path\"; done
+[ $# -eq 0 ] || find -L \"$@\" -maxdepth 0 -printf 's %m %u %g %y|%p\\n' 2>/dev/null || :",
             quote_all(all.iter().map(|directory| &directory.path))
         )
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<DirectorySeen>, Misread> {
-        let mut answers = BTreeMap::new();
-        for line in lines {
-            let misread = || Self::misread(line);
-            let (stat, path) = line.split_once('|').ok_or_else(misread)?;
-            if !all.iter().any(|directory| directory.path == path) {
-                return Err(misread());
-            }
-            answers.insert(path, seen(stat).ok_or_else(misread)?);
+        let (paths, rest) = paths::take(lines).map_err(Self::misread)?;
+        if let Some(line) = rest.first() {
+            return Err(Self::misread(line));
         }
+        let seen = |path: Path| match path {
+            Path { mode, owner, group, what: What::Directory, .. } => {
+                DirectorySeen::Present { mode, owner, group }
+            }
+            other => DirectorySeen::Other(other.what.name().to_owned()),
+        };
         let answer = |directory: &&Self| {
-            answers.get(directory.path.as_str()).cloned().unwrap_or(DirectorySeen::Missing)
+            paths.get(&directory.path).cloned().map_or(DirectorySeen::Missing, seen)
         };
         Ok(all.iter().map(answer).collect())
     }
@@ -132,16 +137,6 @@ impl Kind for Directory {
     }
 }
 
-fn seen(stat: &str) -> Option<DirectorySeen> {
-    let mut words = stat.splitn(4, ' ');
-    let mode = u32::from_str_radix(words.next()?, 8).ok()?;
-    let (owner, group) = (words.next()?.to_owned(), words.next()?.to_owned());
-    Some(match words.next()? {
-        "directory" => DirectorySeen::Present { mode, owner, group },
-        other => DirectorySeen::Other(other.to_owned()),
-    })
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -164,12 +159,12 @@ mod tests {
     fn cases() {
         let shared = Directory::new("/var/www/shared").mode(0o2750).owner("flow", "www-data");
         for (lines, expected) in [
-            (vec!["2750 flow www-data directory|/var/www/shared"], None),
+            (vec!["s 2750 flow www-data d|/var/www/shared"], None),
             (vec![], Some("create")),
-            (vec!["755 flow www-data directory|/var/www/shared"], Some("mode 0755 → 2750")),
-            (vec!["2750 root root directory|/var/www/shared"],
+            (vec!["s 755 flow www-data d|/var/www/shared"], Some("mode 0755 → 2750")),
+            (vec!["s 2750 root root d|/var/www/shared"],
                 Some("owner root:root → flow:www-data")),
-            (vec!["644 root root regular file|/var/www/shared"],
+            (vec!["s 644 root root f|/var/www/shared"],
                 Some("create where a regular file is in the way")),
         ] {
             assert_eq!(summary(&shared, &lines).as_deref(), expected, "{lines:?}");
@@ -179,7 +174,7 @@ mod tests {
     #[test]
     fn junk_is_an_error() {
         let shared = Directory::new("/a");
-        for line in ["junk", "x root root directory|/a", "755 root root directory|/b", "755|/a"] {
+        for line in ["junk", "s x root root d|/a", "s 755 root root ?|/a", "s 755|/a"] {
             assert!(Directory::read(&[&shared], &[line.to_owned()]).is_err(), "{line}");
         }
     }

@@ -9,11 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use marg_model::Secret;
 use sha2::{Digest, Sha256};
 
-use self::answer::{PathAnswer, sum_of};
+use self::answer::{Checked, sum_of};
+use super::paths;
 use crate::answer::Misread;
 use crate::change::{Action, Change, Place, TextDiff, Validator, Verdict, Work};
 use crate::kind::{Before, Kind};
-use crate::quote::{quote, quote_all};
+use crate::quote::quote;
 use crate::script::Shell;
 
 /// A regular file. Owned by root and readable by all unless told otherwise.
@@ -172,7 +173,6 @@ impl Kind for File {
     }
 
     fn probe(all: &[&Self]) -> String {
-        let paths = quote_all(all.iter().map(|file| &file.path));
         let sums: String =
             all.iter().map(|file| format!("{}  {}\n", file.checksum(), file.path)).collect();
         let secrets: Vec<String> = all
@@ -183,8 +183,7 @@ impl Kind for File {
         // A secret's content never travels to be compared; its checksum is enough.
         let hidden = if secrets.is_empty() { "''".to_owned() } else { secrets.join("|") };
         format!(
-            "stat -c 's %a %U %G %F|%n' -- {paths} 2>/dev/null
-marg_sums=$(sha256sum -c 2>/dev/null <<'MARG_SUMS'
+            "marg_sums=$(sha256sum -c 2>/dev/null <<'MARG_SUMS'
 {sums}MARG_SUMS
 )
 printf '%s\\n' \"$marg_sums\"
@@ -202,28 +201,23 @@ esac"
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<FileSeen>, Misread> {
-        let mut answers: BTreeMap<&str, PathAnswer> = BTreeMap::new();
-        for line in lines {
+        let (paths, rest) = paths::take(lines).map_err(Self::misread)?;
+        let mut answers: BTreeMap<&str, Checked> = BTreeMap::new();
+        for line in &rest {
             if line.starts_with('/') {
                 let (path, same) = sum_of(line).ok_or_else(|| Self::misread(line))?;
                 answers.entry(path).or_default().same = Some(same);
                 continue;
             }
-            let (word, rest) = line.split_once(' ').ok_or_else(|| Self::misread(line))?;
-            match word {
-                "s" => {
-                    let (stat, path) = rest.split_once('|').ok_or_else(|| Self::misread(line))?;
-                    answers.entry(path).or_default().stat = Some(stat);
-                }
-                "content" => {
-                    let (encoded, path) = rest.split_once(' ').ok_or_else(|| Self::misread(line))?;
-                    answers.entry(path).or_default().content = Some(encoded);
-                }
-                _ => return Err(Self::misread(line)),
-            }
+            let content = line.strip_prefix("content ").and_then(|rest| rest.split_once(' '));
+            let (encoded, path) = content.ok_or_else(|| Self::misread(line))?;
+            answers.entry(path).or_default().content = Some(encoded);
         }
         all.iter()
-            .map(|file| answers.remove(file.path.as_str()).unwrap_or_default().seen(&file.path))
+            .map(|file| {
+                let checked = answers.remove(file.path.as_str()).unwrap_or_default();
+                paths.get(&file.path).cloned().map_or(Ok(FileSeen::Missing), |path| checked.seen(path, &file.path))
+            })
             .collect()
     }
 
@@ -292,14 +286,14 @@ mod tests {
     #[test]
     fn cases() {
         let file = File::new("/etc/x", "a\n").mode(0o640).owner("root", "www-data");
-        let good = "s 640 root www-data regular file|/etc/x";
+        let good = "s 640 root www-data f|/etc/x";
         for (lines, expected) in [
             (vec![], Some("create")),
             (vec![good, "/etc/x: OK"], None),
             (vec![good, "/etc/x: FAILED", "content YgoK /etc/x"], Some("content")),
-            (vec!["s 644 root root regular empty file|/etc/x", "/etc/x: OK"],
+            (vec!["s 644 root root f|/etc/x", "/etc/x: OK"],
                 Some("mode 0644 → 0640, owner root:root → root:www-data")),
-            (vec!["s 777 root root symbolic link|/etc/x", "/etc/x: OK"],
+            (vec!["s 777 root root l|/etc/x", "l /etc/x|y", "/etc/x: OK"],
                 Some("replace a symbolic link by a file")),
         ] {
             assert_eq!(summary(&file, &lines).as_deref(), expected, "{lines:?}");
@@ -362,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_checksum_that_did_not_arrive_is_an_error() {
-        let lines = ["s 640 root root regular file|/etc/x".to_owned()];
+        let lines = ["s 640 root root f|/etc/x".to_owned()];
         assert!(File::read(&[&File::new("/etc/x", "a")], &lines).is_err());
     }
 }

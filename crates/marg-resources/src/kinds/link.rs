@@ -1,11 +1,10 @@
 //! `link`: a symbolic link, or its absence.
 
-use std::collections::BTreeMap;
-
+use super::paths::{self, Path, What};
 use crate::answer::Misread;
 use crate::change::{Action, Change, Place, Validator, Verdict, Work};
 use crate::kind::{Before, Kind};
-use crate::quote::{quote, quote_all};
+use crate::quote::quote;
 
 /// A symbolic link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,32 +73,30 @@ impl Kind for Link {
         self.path.clone()
     }
 
-    fn probe(all: &[&Self]) -> String {
-        // `find` prints what a link says and does not follow it; missing paths are an answer.
-        format!(
-            "find {} -maxdepth 0 -printf '%y|%p|%l\\n' 2>/dev/null || :",
-            quote_all(all.iter().map(|link| &link.path))
-        )
+    fn paths(&self) -> Vec<String> {
+        vec![self.path.clone()]
+    }
+
+    fn probe(_all: &[&Self]) -> String {
+        // All that is asked about a link is what its path is.
+        ":".to_owned()
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<LinkSeen>, Misread> {
-        let mut answers = BTreeMap::new();
-        for line in lines {
-            let misread = || Self::misread(line);
-            let (kind, rest) = line.split_once('|').ok_or_else(misread)?;
-            // A path may hold a bar itself, so the longest known one that fits is meant.
-            let (path, target) = all
-                .iter()
-                .filter_map(|link| {
-                    let rest = rest.strip_prefix(link.path.as_str())?;
-                    Some((&link.path, rest.strip_prefix('|')?))
-                })
-                .max_by_key(|(path, _)| path.len())
-                .ok_or_else(misread)?;
-            answers.insert(path, seen(kind, target).ok_or_else(misread)?);
+        let (paths, rest) = paths::take(lines).map_err(Self::misread)?;
+        if let Some(line) = rest.first() {
+            return Err(Self::misread(line));
         }
-        let answer = |link: &&Self| answers.get(&link.path).cloned().unwrap_or(LinkSeen::Missing);
-        Ok(all.iter().map(answer).collect())
+        all.iter()
+            .map(|link| match paths.get(&link.path).cloned() {
+                None => Ok(LinkSeen::Missing),
+                Some(Path { what: What::Link, target, .. }) => {
+                    let missing = || Self::misread(format!("the target of {}", link.path));
+                    target.map(LinkSeen::Present).ok_or_else(missing)
+                }
+                Some(other) => Ok(LinkSeen::Other(other.what.name().to_owned())),
+            })
+            .collect()
     }
 
     fn fresh(&self) -> LinkSeen {
@@ -127,17 +124,6 @@ impl Kind for Link {
     }
 }
 
-fn seen(kind: &str, target: &str) -> Option<LinkSeen> {
-    let other = |what: &str| target.is_empty().then(|| LinkSeen::Other(what.to_owned()));
-    match kind {
-        "l" => Some(LinkSeen::Present(target.to_owned())),
-        "f" => other("regular file"),
-        "d" => other("directory"),
-        "b" | "c" | "p" | "s" => other("special file"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -160,7 +146,13 @@ mod tests {
     #[test]
     fn cases() {
         let link = Link::new(SITE, "../a");
-        let line = |kind: &str, target: &str| vec![format!("{kind}|{SITE}|{target}")];
+        let line = |kind: &str, target: &str| {
+            let mut lines = vec![format!("s 777 root root {kind}|{SITE}")];
+            if kind == "l" {
+                lines.push(format!("l {SITE}|{target}"));
+            }
+            lines
+        };
         for (lines, expected) in [
             (line("l", "../a"), None),
             (line("l", "../b"), Some("../b → ../a")),
@@ -184,7 +176,7 @@ mod tests {
     #[test]
     fn junk_is_an_error() {
         let link = Link::new(SITE, "x");
-        for line in ["junk", "l|/other|x", "?|/etc/nginx/sites-enabled/flow|"] {
+        for line in ["junk", "l /other|x", "s 777 root root l|/etc/nginx/sites-enabled/flow", "s 777 root l|/a"] {
             assert!(Link::read(&[&link], &[line.to_owned()]).is_err(), "{line}");
         }
     }

@@ -44,6 +44,11 @@ macro_rules! kinds {
                 match self { $(State::$kind(state) => state.files(),)* }
             }
 
+            /// Paths beside those of its files, for the one part of the probe that looks at paths.
+            fn paths(&self) -> Vec<String> {
+                match self { $(State::$kind(state) => state.paths(),)* }
+            }
+
             /// Its units, for the one part of the probe that asks systemd.
             fn units(&self) -> Vec<String> {
                 match self { $(State::$kind(state) => state.units(),)* }
@@ -67,6 +72,13 @@ macro_rules! kinds {
         pub fn probes(states: &[&State]) -> Vec<(&'static str, String)> {
             let mut parts = Vec::new();
             let files: Vec<File> = states.iter().flat_map(|state| state.files()).collect();
+            let own = files.iter().map(File::id);
+            let paths: BTreeSet<String> =
+                own.chain(states.iter().flat_map(|state| state.paths())).collect();
+            if !paths.is_empty() {
+                let paths: Vec<String> = paths.into_iter().collect();
+                parts.push((paths::SECTION, paths::probe(&paths)));
+            }
             if !files.is_empty() {
                 parts.push((File::NAME, File::probe(&files.iter().collect::<Vec<_>>())));
             }
@@ -99,6 +111,9 @@ macro_rules! kinds {
                 if !all.is_empty() {
                     let mut lines = answer.section(<$kind as Kind>::NAME)?.to_vec();
                     let has_files = all.iter().any(|resource| !resource.files().is_empty());
+                    if has_files || all.iter().any(|resource| !resource.paths().is_empty()) {
+                        lines.extend_from_slice(answer.section(paths::SECTION)?);
+                    }
                     if has_files && <$kind as Kind>::NAME != File::NAME {
                         lines.extend_from_slice(answer.section(File::NAME)?);
                     }
@@ -118,6 +133,7 @@ macro_rules! kinds {
 }
 
 mod backed;
+mod paths;
 mod systemd;
 mod ufw;
 

@@ -107,8 +107,7 @@ impl Service {
 
     /// Name of the resource that would hold its unit file, if marg writes it.
     fn unit_file(&self) -> String {
-        let suffix = if self.unit.contains('.') { "" } else { ".service" };
-        format!("file /etc/systemd/system/{}{suffix}", self.unit)
+        format!("file /etc/systemd/system/{}", systemd::file_name(&self.unit))
     }
 }
 

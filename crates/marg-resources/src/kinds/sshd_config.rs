@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn cases() {
-        let stat = format!("s 644 root root regular file|{PATH}");
+        let stat = format!("s 644 root root f|{PATH}");
         let same = vec![stat.clone(), format!("{PATH}: OK")];
         let owed = [same.clone(), vec!["own 0 owed".to_owned()]].concat();
         assert_eq!(summary(&same), None);

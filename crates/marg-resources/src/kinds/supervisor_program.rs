@@ -216,8 +216,7 @@ fn seen(file: Vec<FileSeen>, line: &str) -> Option<SupervisorProgramSeen> {
 
 /// `supervisorctl` starts Python, so it is asked only where the processes do not show by
 /// themselves: supervisor leaves the names of group and process in their environment.
-const LOOK: &str = r#"marg_processes=$(grep -zshE '^SUPERVISOR_(GROUP|PROCESS)_NAME=' /proc/[0-9]*/environ \
-  | tr '\0' '\n')
+const LOOK: &str = r#"marg_processes=$(grep -ashowE 'SUPERVISOR_(GROUP|PROCESS)_NAME=[[:print:]]*' /proc/[0-9]*/environ)
 marg_supervisor() {
   ready=no; owed=no; running=0; seen=
   if [ -e "$3" ]; then ready=yes; fi
@@ -259,7 +258,7 @@ mod tests {
 
     #[test]
     fn cases() {
-        let stat = format!("s 644 root root regular file|{PATH}");
+        let stat = format!("s 644 root root f|{PATH}");
         let same = [stat.clone(), format!("{PATH}: OK")];
         let other = [stat, format!("{PATH}: FAILED")];
         for (file, own, expected) in [

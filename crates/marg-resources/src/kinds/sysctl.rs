@@ -140,7 +140,7 @@ mod tests {
     const PATH: &str = "/etc/sysctl.d/60-marg-vm.overcommit_memory.conf";
 
     fn good() -> Vec<String> {
-        vec![format!("s 644 root root regular file|{PATH}"), format!("{PATH}: OK")]
+        vec![format!("s 644 root root f|{PATH}"), format!("{PATH}: OK")]
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::quote::quote_all;
+use crate::quote::quote;
 
 /// Name of that part.
 pub(super) const SECTION: &str = "unit";
@@ -20,7 +20,7 @@ const KEYS: [&str; 4] = [
 pub(super) struct Unit {
     /// Whether it exists.
     pub(super) loaded: bool,
-    /// `active`, `inactive`, `failed`, …
+    /// `active`, `inactive`, `failed`, …; nothing for a unit that does not exist.
     pub(super) active: String,
     /// `enabled`, `disabled`, `static`, …
     pub(super) file: String,
@@ -28,13 +28,51 @@ pub(super) struct Unit {
     pub(super) stale: bool,
 }
 
-/// Asks about all of them. The answer has one block per unit, in order, also for units that do
-/// not exist.
+/// Where systemd looks for unit files. The generators put there what comes from elsewhere.
+const FOLDERS: &str = "/etc/systemd/system.control /run/systemd/system.control \
+    /run/systemd/transient /run/systemd/generator.early /etc/systemd/system \
+    /etc/systemd/system.attached /run/systemd/system /run/systemd/system.attached \
+    /run/systemd/generator /usr/local/lib/systemd/system /usr/lib/systemd/system \
+    /run/systemd/generator.late";
+
+/// Name of a unit's file: without a type of its own it is a service. `php8.4-fpm` has none.
+pub(super) fn file_name(unit: &str) -> String {
+    const TYPES: [&str; 6] = ["service", "timer", "socket", "target", "path", "mount"];
+    match unit.rsplit_once('.') {
+        Some((_, kind)) if TYPES.contains(&kind) => unit.to_owned(),
+        _ => format!("{unit}.service"),
+    }
+}
+
+/// Asks about all of them. The answer has one block per unit, in order. systemd is not asked about
+/// a unit that has no file and that it never started: that costs it a search of the disk each
+/// time, and the shell sees as much by itself.
 pub(super) fn probe(units: &[String]) -> String {
-    let names = quote_all(units);
+    let asked = units.iter().map(|unit| {
+        let (name, file) = (quote(unit), file_name(unit));
+        // What an instance such as `a@b.service` is made from.
+        let template = match (file.split_once('@'), file.rsplit_once('.')) {
+            (Some((name, _)), Some((_, kind))) => format!("{name}@.{kind}"),
+            _ => file.clone(),
+        };
+        let (file, template) = (quote(&file), quote(&template));
+        format!(
+            "if marg_unit {file} {template}; then set -- \"$@\" {name}; else echo gone {name}; fi\n"
+        )
+    });
     format!(
-        "for unit in {names}; do echo \"unit $unit\"; done\n\
-         systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- {names}"
+        "marg_unit() {{
+  if [ -L \"/run/systemd/units/invocation:$1\" ]; then return 0; fi
+  for folder in {FOLDERS}; do
+    if [ -e \"$folder/$1\" ] || [ -L \"$folder/$1\" ] || [ -e \"$folder/$2\" ]; then return 0; fi
+  done
+  return 1
+}}
+set --
+{}for unit do echo \"unit $unit\"; done
+[ $# -eq 0 ] ||
+  systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- \"$@\"",
+        asked.collect::<String>()
     )
 }
 
@@ -42,9 +80,12 @@ pub(super) fn probe(units: &[String]) -> String {
 /// in case of an error.
 pub(super) fn take(lines: &[String]) -> Result<(BTreeMap<String, Unit>, Vec<String>), String> {
     let (mut names, mut blocks, mut rest) = (Vec::new(), Vec::<Unit>::new(), Vec::new());
+    let mut found = BTreeMap::new();
     let mut begins = true;
     for line in lines {
-        if let Some(name) = line.strip_prefix("unit ") {
+        if let Some(name) = line.strip_prefix("gone ") {
+            found.insert(name.to_owned(), Unit::default());
+        } else if let Some(name) = line.strip_prefix("unit ") {
             names.push(name.to_owned());
         } else if line.is_empty() {
             begins = true;
@@ -61,7 +102,8 @@ pub(super) fn take(lines: &[String]) -> Result<(BTreeMap<String, Unit>, Vec<Stri
     if names.len() != blocks.len() {
         return Err(format!("{} blocks for {} units", blocks.len(), names.len()));
     }
-    Ok((names.into_iter().zip(blocks).collect(), rest))
+    found.extend(names.into_iter().zip(blocks));
+    Ok((found, rest))
 }
 
 impl Unit {
@@ -75,5 +117,42 @@ impl Unit {
             _ => return None,
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_in_a_name_is_no_type() {
+        for (unit, file) in [
+            ("nginx", "nginx.service"),
+            ("php8.4-fpm", "php8.4-fpm.service"),
+            ("redis-server@cache", "redis-server@cache.service"),
+            ("apt-daily.timer", "apt-daily.timer"),
+        ] {
+            assert_eq!(file_name(unit), file);
+        }
+    }
+
+    #[test]
+    fn units_without_a_file_are_not_asked_about() {
+        let lines = [
+            "gone haproxy",
+            "unit nginx",
+            "LoadState=loaded",
+            "ActiveState=active",
+        ];
+        let lines = lines.map(str::to_owned);
+        let (units, rest) = take(&lines).unwrap();
+        assert!(rest.is_empty() && units["nginx"].loaded);
+        assert_eq!(units["haproxy"], Unit::default());
+    }
+
+    #[test]
+    fn a_unit_without_an_answer_is_an_error() {
+        assert!(take(&["unit nginx".to_owned()]).is_err());
     }
 }

@@ -1,8 +1,9 @@
-//! What a host says of files, put together from the lines of `stat`, `sha256sum` and `base64`.
+//! What a host says of files, put together from the lines of `find`, `sha256sum` and `base64`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::super::paths::{Path, What};
 use super::{File, FileSeen};
 use crate::answer::Misread;
 use crate::kind::Kind;
@@ -18,37 +19,27 @@ pub(super) fn sum_of(line: &str) -> Option<(&str, bool)> {
     verdicts.into_iter().find_map(path)
 }
 
-/// What has been read of one path so far.
+/// What has been read of one file's content so far.
 #[derive(Default)]
-pub(super) struct PathAnswer<'a> {
-    pub(super) stat: Option<&'a str>,
+pub(super) struct Checked<'a> {
     pub(super) same: Option<bool>,
     pub(super) content: Option<&'a str>,
 }
 
-impl PathAnswer<'_> {
-    pub(super) fn seen(self, path: &str) -> Result<FileSeen, Misread> {
+impl Checked<'_> {
+    pub(super) fn seen(self, seen: Path, path: &str) -> Result<FileSeen, Misread> {
         let misread = |what: &str| File::misread(format!("{what} of {path}"));
-        let Some(stat) = self.stat else {
-            return Ok(FileSeen::Missing);
-        };
-        let mut words = stat.splitn(4, ' ');
-        let (Some(mode), Some(owner), Some(group), Some(kind)) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            return Err(misread("stat"));
-        };
-        if !kind.starts_with("regular") {
-            return Ok(FileSeen::Other(kind.to_owned()));
+        if seen.what != What::File {
+            return Ok(FileSeen::Other(seen.what.name().to_owned()));
         }
         let content = self
             .content
             .map(|encoded| STANDARD.decode(encoded))
             .transpose();
         Ok(FileSeen::Present {
-            mode: u32::from_str_radix(mode, 8).map_err(|_| misread("mode"))?,
-            owner: owner.to_owned(),
-            group: group.to_owned(),
+            mode: seen.mode,
+            owner: seen.owner,
+            group: seen.group,
             same: self.same.ok_or_else(|| misread("checksum"))?,
             content: content
                 .map_err(|_| misread("content"))?

@@ -10,7 +10,7 @@ fn answer(files: &str, timer: &str, service: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for suffix in ["service", "timer"] {
         let path = format!("/etc/systemd/system/flow.{suffix}");
-        lines.push(format!("s 644 root root regular file|{path}"));
+        lines.push(format!("s 644 root root f|{path}"));
         lines.push(format!("{path}: {files}"));
     }
     let block = |words: &str| {
