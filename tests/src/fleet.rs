@@ -21,6 +21,8 @@ use crate::web::{Browser, runtime};
 pub const ENVIRONMENT: &str = "e2e";
 /// The environment of the fleet with a balancer.
 pub const BALANCED: &str = "e2e3";
+/// The environment of the fleet in which nothing stands alone.
+pub const WHOLE: &str = "e2e4";
 /// The two applications' names on the web.
 pub const FLOW: &str = "flow.marg.test";
 /// See [`FLOW`].
@@ -74,6 +76,14 @@ impl Fleet {
     pub fn balanced() -> &'static Fleet {
         static FLEET: Shared = OnceLock::new();
         shared(&FLEET, provision_balanced)
+    }
+
+    /// The shared fleet of phase 4, with two web servers and two workers; whoever asks first
+    /// provisions it.
+    #[track_caller]
+    pub fn whole() -> &'static Fleet {
+        static FLEET: Shared = OnceLock::new();
+        shared(&FLEET, provision_whole)
     }
 
     /// An environment as it is now.
@@ -286,17 +296,27 @@ fn shared(cell: &'static Shared, make: fn() -> Fleet) -> &'static Fleet {
     }
 }
 
-/// Small, because the machine under a lab is.
-const FEW: &str = "\n[phases.3.groups.http]\ncount = 2\n\n[phases.3.groups.worker]\ncount = 1\n";
-
 fn provision_balanced() -> Fleet {
+    provision_phase(BALANCED, 3, 1)
+}
+
+fn provision_whole() -> Fleet {
+    provision_phase(WHOLE, 4, 2)
+}
+
+/// Two web servers and few workers, because the machine under a lab is small. An environment that
+/// stands is brought into order.
+fn provision_phase(name: &str, phase: u8, workers: u8) -> Fleet {
     let api = lab_api();
-    let mut project = Project::at(BALANCED);
-    if !project.exists() || api.droplets(BALANCED).is_empty() {
-        project = Project::fresh(BALANCED);
+    let mut project = Project::at(name);
+    if !project.exists() || api.droplets(name).is_empty() {
+        project = Project::fresh(name);
         let inventory = fs::read_to_string(project.inventory()).expect("the inventory");
-        let inventory = replaced(&inventory, &[("phase = 2 ", "phase = 3 ")]);
-        project.write_inventory(&format!("{inventory}{FEW}"));
+        let inventory = replaced(&inventory, &[("phase = 2 ", &format!("phase = {phase} "))]);
+        project.write_inventory(&format!(
+            "{inventory}\n[phases.{phase}.groups.http]\ncount = 2\n\n\
+             [phases.{phase}.groups.worker]\ncount = {workers}\n"
+        ));
     }
     project.marg(["provision", "--json"]).run().ok();
     let fleet = Fleet::of(project, api);

@@ -16,6 +16,8 @@ cases! {
     "rolling: `on_failure = rollback` takes the others back as well" => policy,
     "rolling: a deploy whose operator is killed goes on by the same command" => killed,
     "rolling: assets of the release before stay reachable" => assets,
+    "rolling: ten deploys and five rollbacks through the balancer lose no request" => ten_and_five,
+    "rolling: ten deploys and five rollbacks through two balancers lose no request" => two_balancers,
 }
 
 /// Pages that go on working in a release whose probe is broken.
@@ -56,11 +58,17 @@ fn assert_whole(fleet: &Fleet) -> String {
     assert_eq!(versions.len(), 1, "{versions:?}");
     let told = fleet.marg(["releases"]).run().ok().stdout;
     assert!(!told.contains("not finished"), "{told}");
-    until_true("both servers are in", Duration::from_secs(30), || {
-        let show = "echo 'show stat -1 4 -1' | socat - UNIX-CONNECT:/run/haproxy/admin.sock | \
-                    grep '^flow-marg,' | cut -d, -f18";
-        fleet.on("lb1", show).lines().all(|status| status == "UP")
-    });
+    let show = "echo 'show stat -1 4 -1' | socat - UNIX-CONNECT:/run/haproxy/admin.sock | \
+                grep '^flow-marg,' | cut -d, -f18";
+    let balancers = fleet.machines.keys().filter(|name| name.starts_with("lb"));
+    for balancer in balancers {
+        until_true("both servers are in", Duration::from_secs(30), || {
+            fleet
+                .on(balancer, show)
+                .lines()
+                .all(|status| status == "UP")
+        });
+    }
     versions.into_keys().next().unwrap_or_default()
 }
 
@@ -75,6 +83,34 @@ fn lossless() {
     fleet.marg(["rollback", "flow.marg", "--json"]).run().ok();
     assert_eq!(fleet.version(FLOW)["version"], "6.0.0");
     assert_lossless("two rolling deploys and a rollback", &end(running));
+    assert_whole(fleet);
+    fleet.assert_converged();
+}
+
+fn ten_and_five() {
+    many(Fleet::balanced(), "ten deploys and five rollbacks");
+}
+
+fn two_balancers() {
+    let what = "ten deploys and five rollbacks through two balancers";
+    many(Fleet::whole(), what);
+}
+
+/// Ten deploys and five rollbacks, each to the release before.
+fn many(fleet: &Fleet, what: &str) {
+    let running = load_on(fleet, FLOW, &["/", "/version", "/readyz", "/robots.txt"]);
+    for round in 0..5 {
+        let [first, second] = ["0", "1"].map(|minor| format!("{}.{minor}.0", 10 + round));
+        for version in [&first, &second] {
+            let commit = new_version(fleet, version);
+            fleet.deploy("flow.marg", &commit);
+            assert_eq!(fleet.version(FLOW)["version"], **version);
+        }
+        fleet.marg(["rollback", "flow.marg", "--json"]).run().ok();
+        assert_eq!(fleet.version(FLOW)["version"], *first);
+        eprintln!("    round {} of 5", round + 1);
+    }
+    assert_lossless(what, &end(running));
     assert_whole(fleet);
     fleet.assert_converged();
 }
