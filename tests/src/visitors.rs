@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Seen {
     /// When it was sent.
     pub sent: Instant,
+    /// How long it took, to the end of the answer.
+    pub took: Duration,
     /// What was asked: `GET flow.marg.test/`.
     pub what: String,
     /// The status, if there was an answer.
@@ -33,6 +36,8 @@ pub struct Seen {
 /// What was confirmed, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Confirmed {
+    /// What jobs and rows of these visitors begin with: `job-NAME-`, `row-NAME-`.
+    pub name: String,
     /// Jobs of flow.marg and of links.marg that were taken.
     pub jobs: [BTreeSet<String>; 2],
     /// Titles of links that were added.
@@ -59,6 +64,7 @@ struct Visitor {
     url: String,
     cookie: String,
     token: String,
+    name: String,
     stopped: watch::Receiver<bool>,
     diary: Arc<Mutex<Diary>>,
 }
@@ -84,11 +90,14 @@ impl Visitors {
         let mut browser = log_in(entry);
         let token = browser.get(LINKS, "/links").has(200).token();
         let (stop, stopped) = watch::channel(false);
+        let name = name();
         let diary = Arc::<Mutex<Diary>>::default();
+        lock(&diary).confirmed.name.clone_from(&name);
         let visitor = Visitor {
             url: format!("http://{entry}"),
             cookie: browser.cookie_header(),
             token,
+            name,
             stopped,
             diary: Arc::clone(&diary),
         };
@@ -122,6 +131,13 @@ impl Visitors {
     }
 }
 
+/// A name that no visitors had before, on the same fleet neither.
+fn name() -> String {
+    static STARTED: AtomicU32 = AtomicU32::new(0);
+    let started = STARTED.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{started}", std::process::id())
+}
+
 fn lock(diary: &Mutex<Diary>) -> std::sync::MutexGuard<'_, Diary> {
     diary.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -151,7 +167,7 @@ impl Visitor {
         let mut number = 0;
         while self.goes_on(Duration::from_millis(500)).await {
             let (place, host) = [(0, FLOW), (1, LINKS)][number % 2];
-            let name = format!("job-{number}");
+            let name = format!("job-{}-{number}", self.name);
             let path = format!("/dispatch?name={name}");
             let request = self.request(&client, Method::POST, host, &path);
             let asked = format!("POST {host}{path}");
@@ -167,7 +183,7 @@ impl Visitor {
         let client = client();
         let mut number = 0;
         while self.goes_on(Duration::from_millis(500)).await {
-            let title = format!("row-{number}");
+            let title = format!("row-{}-{number}", self.name);
             let form = format!(
                 "title={title}&url=http%3A%2F%2Fmarg.test%2F{number}&_token={}",
                 escape(&self.token)
@@ -216,6 +232,7 @@ impl Visitor {
         let good = trouble.is_none();
         lock(&self.diary).seen.push(Seen {
             sent,
+            took: sent.elapsed(),
             what: what.to_owned(),
             status,
             trouble,

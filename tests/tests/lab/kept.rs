@@ -28,22 +28,30 @@ impl Kept {
             lost_rows: BTreeSet::new(),
         };
         for (database, jobs) in ["klueportal", "links_db"].iter().zip(&confirmed.jobs) {
-            let done = done_jobs(fleet, database, jobs);
+            let done = done_jobs(fleet, database, &confirmed.name, jobs);
             let lost = jobs.iter().filter(|job| !done.contains_key(*job));
             kept.lost_jobs.extend(lost.cloned());
             let doubled = done.into_iter().filter(|(_, times)| *times > 1);
             kept.doubled_jobs.extend(doubled.map(|(job, _)| job));
         }
-        let rows = fleet.sql("SELECT title FROM links_db.links WHERE title LIKE 'row-%'");
+        let rows = fleet.sql(&format!(
+            "SELECT title FROM links_db.links WHERE title LIKE 'row-{}-%'",
+            confirmed.name
+        ));
         let rows: BTreeSet<&str> = rows.lines().collect();
         let lost = |row: &&String| !rows.contains(row.as_str());
         kept.lost_rows = confirmed.rows.iter().filter(lost).cloned().collect();
         kept
     }
 
+    /// Whether nothing is lost.
+    pub fn is_there(&self) -> bool {
+        self.lost_jobs.is_empty() && self.lost_rows.is_empty()
+    }
+
     /// Whether nothing is lost and nothing was done twice.
     pub fn is_whole(&self) -> bool {
-        self.lost_jobs.is_empty() && self.doubled_jobs.is_empty() && self.lost_rows.is_empty()
+        self.is_there() && self.doubled_jobs.is_empty()
     }
 }
 
@@ -59,9 +67,14 @@ impl fmt::Display for Kept {
 }
 
 /// How often each job was done, when all are or for as long as they may take.
-fn done_jobs(fleet: &Fleet, database: &str, jobs: &BTreeSet<String>) -> BTreeMap<String, u32> {
+fn done_jobs(
+    fleet: &Fleet,
+    database: &str,
+    visitors: &str,
+    jobs: &BTreeSet<String>,
+) -> BTreeMap<String, u32> {
     let query = format!(
-        "SELECT name, COUNT(*) FROM {database}.tasks WHERE name LIKE 'job-%' GROUP BY name"
+        "SELECT name, COUNT(*) FROM {database}.tasks WHERE name LIKE 'job-{visitors}-%' GROUP BY name"
     );
     let ask = || -> BTreeMap<String, u32> {
         let rows = fleet.sql(&query);

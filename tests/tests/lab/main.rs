@@ -25,6 +25,7 @@ mod kept;
 mod kinds;
 mod lab;
 mod locks;
+mod losses;
 mod matrix;
 mod other_environments;
 mod provision;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         long(keepalived::cases()),
         long(sentinel::cases()),
         long(replication::cases()),
+        long(losses::cases()),
         cloud::cases(),
         kinds::cases(),
         other_environments::cases(),
