@@ -27,6 +27,7 @@ mod lab;
 mod locks;
 mod losses;
 mod matrix;
+mod one_primary;
 mod other_environments;
 mod provision;
 mod repair;

@@ -8,11 +8,25 @@ use marg_tests::project::{Project, replaced};
 use marg_tests::wait::{until, until_true};
 
 use crate::case::marg;
+use crate::one_primary::Watch;
 
 cases! {
     "replication: one MariaDB becomes three while it is written to, hands over, and is replaced when it dies" => mariadb,
     "replication: the same with MySQL" => mysql,
 }
+
+const HOSTS: [&str; 3] = ["mysql1", "mysql2", "mysql3"];
+
+/// Where a promote is killed, and whom it was to make the primary. The last is whom the rest of
+/// the case finds leading.
+const KILLED_AT: [(&str, &str); 6] = [
+    ("takes no more writes", "mysql1"),
+    ("waits until it has everything", "mysql3"),
+    ("lets go of the old leader", "mysql1"),
+    ("leads", "mysql3"),
+    ("follow ", "mysql1"),
+    ("takes no more writes", "mysql2"),
+];
 
 /// A phase of `count` database servers, and of a host whose local proxy leads to the primary.
 fn phase(number: u8, count: u8) -> String {
@@ -102,7 +116,12 @@ fn shown(name: &str, image: &str) {
     let promoted = fleet.marg(["promote", "mysql2", "--json"]).run().ok();
     let report = promoted.event("promoted");
     assert_eq!(report["from"], "mysql1", "{report}");
-    writer.end(&fleet, &["mysql1", "mysql2", "mysql3"]);
+    writer.end(&fleet, &HOSTS);
+    nothing_changes(&fleet);
+
+    for (moment, heir) in KILLED_AT {
+        interrupted(&fleet, moment, heir);
+    }
     nothing_changes(&fleet);
 
     let writer = Writer::start(&fleet);
@@ -127,6 +146,33 @@ fn shown(name: &str, image: &str) {
     writes_are_refused(&fleet, "mysql2");
     nothing_changes(&fleet);
     fleet.marg(["destroy", "--confirm", name]).run().ok();
+}
+
+/// The operator's machine dies in the middle of a promote, and he types the same again.
+fn interrupted(fleet: &Fleet, moment: &str, heir: &str) {
+    let watch = Watch::start(fleet, &HOSTS);
+    let writer = Writer::start(fleet);
+    let promote = ["promote", heir, "--json"];
+    let mut running = fleet.marg(promote).start();
+    running.wait_for(moment, |said| {
+        let text = |key: &str| said[key].as_str().unwrap_or_default();
+        text("message") == moment || text("name").starts_with(moment)
+    });
+    running.kill();
+    // A host lets go of its lock when it notices that nobody is there any more.
+    let report = until("the hosts' locks", Duration::from_secs(120), || {
+        let outcome = fleet.marg(promote).run();
+        let locked = outcome.code != 0 && outcome.stderr.contains(" is being changed by ");
+        (!locked).then(|| outcome.ok().event("promoted"))
+    });
+    eprintln!("    killed when {heir} should lead, at `{moment}`: {report}");
+    writer.end(fleet, &HOSTS);
+    watch.assert_one();
+    for host in HOSTS {
+        if host != heir {
+            writes_are_refused(fleet, host);
+        }
+    }
 }
 
 fn nothing_changes(fleet: &Fleet) {
