@@ -48,6 +48,8 @@ pub trait Cloud: Send + Sync {
     /// Forgets a key; droplets that have it keep it.
     async fn delete_ssh_key(&self, id: SshKeyId) -> CloudResult<()>;
 
+    /// Names of all tags of the account, whether anything carries them or not.
+    async fn tags(&self) -> CloudResult<Vec<String>>;
     /// Makes the tag exist.
     async fn create_tag(&self, tag: &Tag) -> CloudResult<()>;
     /// Removes the tag from everything and forgets it.

@@ -122,30 +122,24 @@ impl Engine {
             self.cloud().delete_ssh_key(key.id).await?;
             self.gone(&mut destroyed, format!("ssh key {}", key.name));
         }
-        self.delete_tags(blueprint, &found, &environment).await?;
+        self.delete_tags(blueprint, &environment).await?;
         Ok(DestroyReport { destroyed })
     }
 
-    /// Deletes the tags of the environment, of its groups and phases: those that its droplets
-    /// carry, and those that the blueprint knows.
+    /// Deletes the tags of the environment, of its groups and phases: also of those in which it
+    /// once was, which nothing carries any more.
     async fn delete_tags(
         &self,
         blueprint: &Blueprint,
-        found: &Found,
         environment: &Tag,
     ) -> Result<(), EngineError> {
         let name = &blueprint.environment.name;
         let own = ["group", "phase"].map(|kind| format!("marg-{kind}:{name}:"));
-        let carried = found
-            .droplets
-            .iter()
-            .flat_map(|one| one.tags.iter().flatten());
-        let carried = carried
+        let tags = self.cloud().tags().await?.into_iter();
+        let tags: BTreeSet<String> = tags
             .map(|tag| tag.to_ascii_lowercase())
-            .filter(|tag| own.iter().any(|prefix| tag.starts_with(prefix)));
-        let known = blueprint.hosts.iter();
-        let known = known.map(|host| blueprint.group_tag(&host.group));
-        let tags: BTreeSet<String> = carried.chain(known).collect();
+            .filter(|tag| own.iter().any(|prefix| tag.starts_with(prefix)))
+            .collect();
         for tag in tags {
             self.cloud().delete_tag(&Tag::new(&tag)?).await?;
         }

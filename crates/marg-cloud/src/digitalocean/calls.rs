@@ -20,6 +20,12 @@ use crate::types::{
     VpcId,
 };
 
+/// A tag in a list; what it is on is not asked.
+#[derive(serde::Deserialize)]
+struct TagName {
+    name: String,
+}
+
 #[async_trait]
 impl Cloud for DigitalOcean {
     fn pace(&self) -> &Pace {
@@ -84,6 +90,12 @@ impl Cloud for DigitalOcean {
         self.http
             .delete(&Call::delete(format!("/v2/account/keys/{id}")))
             .await
+    }
+
+    async fn tags(&self) -> CloudResult<Vec<String>> {
+        let name = |tag: &TagName| tag.name.clone();
+        let tags = self.http.list(Call::get("/v2/tags"), "tags", name).await?;
+        Ok(tags.into_iter().map(|tag| tag.name).collect())
     }
 
     async fn create_tag(&self, tag: &Tag) -> CloudResult<()> {

@@ -1,8 +1,9 @@
 //! SSH keys, private networks, firewalls and reserved addresses.
 
 use marg_cloud::{
-    DropletId, FirewallId, FirewallSpec, NewVpc, Peers, Rule, assign_reserved_ip, ensure_firewall,
-    ensure_reserved_ip, ensure_ssh_key, ensure_vpc, release_reserved_ip, wait_until_enforced,
+    Cloud as _, DropletId, FirewallId, FirewallSpec, NewVpc, Peers, Rule, assign_reserved_ip,
+    ensure_firewall, ensure_reserved_ip, ensure_ssh_key, ensure_vpc, release_reserved_ip,
+    wait_until_enforced,
 };
 use serde_json::{Value, json};
 
@@ -11,6 +12,15 @@ use crate::server::{Reply, Request, Server};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPpjkK8i423iFkQgp7hkEppKCIUY36s7mvvrSYXO7n9i";
+
+#[tokio::test]
+async fn tags_are_listed_whether_anything_carries_them_or_not() {
+    let tag = |name: &str, count: u64| json!({"name": name, "resources": {"count": count, "droplets": {"count": count}}});
+    let tags = json!({"tags": [tag("marg-env:lab", 2), tag("marg-phase:lab:2", 0)]});
+    let server = Server::start(script(vec![("GET /v2/tags", vec![ok(tags)])])).await;
+    let found = server.cloud().tags().await.unwrap();
+    assert_eq!(found, ["marg-env:lab", "marg-phase:lab:2"]);
+}
 
 #[tokio::test]
 async fn a_key_is_found_by_its_fingerprint_and_never_listed() {
