@@ -5,13 +5,13 @@ use marg_tests::fleet::Fleet;
 
 const UNIT: &str = "marg-test-primary";
 
-/// Prints `TIME 0` while the server takes writes and `TIME 1` while it does not; nothing while it
+/// Prints the time and 0 while the server takes writes, and 1 while it does not; nothing while it
 /// does not run.
 const LOOK: &str = r#"#!/bin/sh
 sql=$(command -v mariadb || command -v mysql)
 while [ ! -e /run/marg-test-primary.stop ]; do
-  said=$(echo 'SELECT CONCAT(UNIX_TIMESTAMP(SYSDATE(6)), " ", @@global.read_only);' |
-    timeout 5 $sql -N 2>/dev/null) && echo "$said"
+  said=$(echo 'SELECT UNIX_TIMESTAMP(SYSDATE(6)), @@global.read_only;' |
+    timeout 5 $sql -N -B 2>/dev/null) && echo "$said"
   sleep 0.1
 done > /run/marg-test-primary.log
 "#;
@@ -75,7 +75,7 @@ fn writable(log: &str) -> Vec<Times> {
     let mut all: Vec<Times> = Vec::new();
     let mut goes_on = false;
     for line in log.lines() {
-        let (time, read_only) = line.split_once(' ').expect("a time and a state");
+        let (time, read_only) = line.split_once('\t').expect("a time and a state");
         let time: f64 = time.parse().expect("a time");
         match (read_only, all.last_mut()) {
             ("0", Some(last)) if goes_on => last.1 = time,

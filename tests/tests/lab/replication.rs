@@ -6,6 +6,7 @@ use std::time::Duration;
 use marg_tests::fleet::{Fleet, PASSWORD, lab_api};
 use marg_tests::project::{Project, replaced};
 use marg_tests::wait::{until, until_true};
+use serde_json::{Value, json};
 
 use crate::case::marg;
 use crate::one_primary::Watch;
@@ -135,7 +136,9 @@ fn shown(name: &str, image: &str) {
         .run()
         .exits(2)
         .says("--yes");
-    fleet.marg(["promote", "mysql3", "--yes"]).run().ok();
+    let promote = ["promote", "mysql3", "--yes", "--json"];
+    let report = killed(&fleet, &promote, "leads");
+    assert_eq!(report["followers"], json!(["mysql1"]), "{report}");
     writer.end(&fleet, &["mysql1", "mysql3"]);
     fault("heal");
     until_true(
@@ -152,19 +155,7 @@ fn shown(name: &str, image: &str) {
 fn interrupted(fleet: &Fleet, moment: &str, heir: &str) {
     let watch = Watch::start(fleet, &HOSTS);
     let writer = Writer::start(fleet);
-    let promote = ["promote", heir, "--json"];
-    let mut running = fleet.marg(promote).start();
-    running.wait_for(moment, |said| {
-        let text = |key: &str| said[key].as_str().unwrap_or_default();
-        text("message") == moment || text("name").starts_with(moment)
-    });
-    running.kill();
-    // A host lets go of its lock when it notices that nobody is there any more.
-    let report = until("the hosts' locks", Duration::from_secs(120), || {
-        let outcome = fleet.marg(promote).run();
-        let locked = outcome.code != 0 && outcome.stderr.contains(" is being changed by ");
-        (!locked).then(|| outcome.ok().event("promoted"))
-    });
+    let report = killed(fleet, &["promote", heir, "--json"], moment);
     eprintln!("    killed when {heir} should lead, at `{moment}`: {report}");
     writer.end(fleet, &HOSTS);
     watch.assert_one();
@@ -173,6 +164,22 @@ fn interrupted(fleet: &Fleet, moment: &str, heir: &str) {
             writes_are_refused(fleet, host);
         }
     }
+}
+
+/// Kills the program at a moment, and gives the same command again until it is done.
+fn killed(fleet: &Fleet, promote: &[&str], moment: &str) -> Value {
+    let mut running = fleet.marg(promote.iter().copied()).start();
+    running.wait_for(moment, |said| {
+        let text = |key: &str| said[key].as_str().unwrap_or_default();
+        text("message") == moment || text("name").starts_with(moment)
+    });
+    running.kill();
+    // A host lets go of its lock when it notices that nobody is there any more.
+    until("the hosts' locks", Duration::from_secs(120), || {
+        let outcome = fleet.marg(promote.iter().copied()).run();
+        let locked = outcome.code != 0 && outcome.stderr.contains(" is being changed by ");
+        (!locked).then(|| outcome.ok().event("promoted"))
+    })
 }
 
 fn nothing_changes(fleet: &Fleet) {
