@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::wait::{until, until_true};
 use crate::web::{client, runtime};
 
 /// A client of one endpoint.
@@ -54,10 +56,19 @@ impl Api {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
+    /// The same; while the request limit is reached, it is sent again, as every client does.
+    #[track_caller]
+    pub fn send_in_turn(&self, method: &Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+        until("the request limit", Duration::from_secs(300), || {
+            let answer = self.send(method.clone(), path, body);
+            (answer.0 != 429).then_some(answer)
+        })
+    }
+
     /// Asks for something that is there.
     #[track_caller]
     pub fn get(&self, path: &str) -> Value {
-        let (status, value) = self.send(Method::GET, path, None);
+        let (status, value) = self.send_in_turn(&Method::GET, path, None);
         assert!(status == 200, "GET {path}: {status} {value}");
         value
     }
@@ -139,7 +150,7 @@ impl Api {
         let (status, answer) = self.send(Method::POST, &path, Some(&json!({ "type": kind })));
         assert!(status == 201, "{kind} of {droplet}: {status} {answer}");
         let action = format!("/v2/actions/{}", answer["action"]["id"]);
-        crate::wait::until_true(kind, std::time::Duration::from_secs(90), || {
+        until_true(kind, Duration::from_secs(90), || {
             self.get(&action)["action"]["status"] == "completed"
         });
     }

@@ -216,6 +216,16 @@ impl Fleet {
         self.marg(["provision", "--json"]).run().ok()
     }
 
+    /// Provisions once more; panics if that changes anything, in the cloud or on a host.
+    #[track_caller]
+    pub fn assert_second_run_changes_nothing(&self) {
+        let report = self.provision().event("report");
+        assert_eq!(report["cloud_changed"], 0, "{report}");
+        for host in report["hosts"].as_array().expect("hosts") {
+            assert_eq!(host["changed"], 0, "{host}");
+        }
+    }
+
     /// Provisions with another inventory of the same environment.
     pub fn provision_variant(&self, replacements: &[(&str, &str)]) -> Marg {
         let path = self.project.variant(replacements);

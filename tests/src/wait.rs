@@ -14,7 +14,8 @@ pub fn until<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>)
             Instant::now() < deadline,
             "waited {limit:?} in vain for {what}"
         );
-        std::thread::sleep(Duration::from_millis(200));
+        // Most look through the cloud's API, whose requests are counted.
+        std::thread::sleep(Duration::from_millis(500));
     }
 }
 

@@ -111,19 +111,19 @@ fn shown(name: &str, image: &str) {
     one.project.marg(moving).run().ok();
     writer.end(&one, &["mysql1"]);
     let fleet = Fleet::of(one.project, api);
-    nothing_changes(&fleet);
+    fleet.assert_second_run_changes_nothing();
 
     let writer = Writer::start(&fleet);
     let promoted = fleet.marg(["promote", "mysql2", "--json"]).run().ok();
     let report = promoted.event("promoted");
     assert_eq!(report["from"], "mysql1", "{report}");
     writer.end(&fleet, &HOSTS);
-    nothing_changes(&fleet);
+    fleet.assert_second_run_changes_nothing();
 
     for (moment, heir) in KILLED_AT {
         interrupted(&fleet, moment, heir);
     }
-    nothing_changes(&fleet);
+    fleet.assert_second_run_changes_nothing();
 
     let writer = Writer::start(&fleet);
     let fault = |what| {
@@ -147,7 +147,7 @@ fn shown(name: &str, image: &str) {
         || fleet.marg(["provision", "--json"]).run().code == 0,
     );
     writes_are_refused(&fleet, "mysql2");
-    nothing_changes(&fleet);
+    fleet.assert_second_run_changes_nothing();
     fleet.marg(["destroy", "--confirm", name]).run().ok();
 }
 
@@ -180,13 +180,6 @@ fn killed(fleet: &Fleet, promote: &[&str], moment: &str) -> Value {
         let locked = outcome.code != 0 && outcome.stderr.contains(" is being changed by ");
         (!locked).then(|| outcome.ok().event("promoted"))
     })
-}
-
-fn nothing_changes(fleet: &Fleet) {
-    let report = fleet.provision().event("report");
-    for host in report["hosts"].as_array().unwrap() {
-        assert_eq!(host["changed"], 0, "{host}");
-    }
 }
 
 fn writes_are_refused(fleet: &Fleet, host: &str) {
