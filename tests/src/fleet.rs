@@ -144,20 +144,14 @@ impl Fleet {
         stdout
     }
 
-    /// Exit status, output and errors of a script on a host.
+    /// Exit status, output and errors of a script on a host. It goes past the network, so it asks
+    /// the cloud for nothing, whose requests are counted, and works on a host that is cut off.
     #[track_caller]
     pub fn try_on(&self, host: &str, script: &str) -> (i32, String, String) {
-        let outcome = self
-            .marg(["run", "--json", "--on", host, "--", script])
-            .run();
-        let ran = outcome.event("ran");
-        let text = |key: &str| ran["items"][0][key].as_str().unwrap_or_default().to_owned();
-        let status = ran["items"][0]["status"].as_i64().unwrap_or(-1);
-        (
-            i32::try_from(status).unwrap_or(-1),
-            text("stdout"),
-            text("stderr"),
-        )
+        let machine = format!("{}-{host}", self.project.name);
+        let shell = ["lab", "shell", &machine, "bash", "-c", script];
+        let outcome = Marg::new(&self.project.folder, shell).run();
+        (outcome.code, outcome.stdout, outcome.stderr)
     }
 
     /// What a script prints on a host that reads `input`: the way for secrets, which must not

@@ -160,8 +160,7 @@ fn assert_survived(said: &[Value; 2]) {
 fn replication(fleet: &Fleet, host: &str) -> String {
     let ask = "{ sed -n 's/^requirepass /AUTH /p' /etc/redis/password.conf; echo 'INFO replication'; } \
                | timeout 5 redis-cli";
-    let run = ["run", "--json", "--on", host, "--", ask];
-    fleet.marg(run).run().stdout
+    fleet.try_on(host, ask).1
 }
 
 /// The one master that both others follow.
