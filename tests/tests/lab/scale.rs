@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use marg_tests::fleet::{FLOW, Fleet};
-use marg_tests::wait::until_true;
+use marg_tests::wait::{until, until_true};
 use serde_json::Value;
 
 use crate::deploy::{assert_lossless, end, load, new_version};
@@ -12,6 +12,7 @@ use crate::deploy::{assert_lossless, end, load, new_version};
 cases! {
     "scale: what cannot be, and a dry run, change nothing" => refusals,
     "scale: another web server serves the live release, and goes again, without a lost request" => up_and_down,
+    "scale: an operator who is killed on the way up or down types the same again" => killed,
     "resize: a machine is larger, its settings follow, and the inventory says so" => resize,
 }
 
@@ -96,6 +97,47 @@ fn up_and_down() {
     let same = ["http1", "http2"].map(|host| droplet(fleet, host).unwrap()["id"].clone());
     assert_eq!(same, ids, "names stay with their machines");
     fleet.assert_converged();
+}
+
+/// Begins to scale, is killed when so many steps that fit have begun, and types the same again.
+#[track_caller]
+fn scale_killed(fleet: &Fleet, count: &str, times: usize, step: &str) {
+    let scale = ["scale", "http", count, "--json"];
+    let mut running = fleet.marg(scale).start();
+    let begun = running.hears(times, |said| {
+        let name = said["name"].as_str().unwrap_or_default();
+        said["event"] == "step_started" && name.contains(step)
+    });
+    let outcome = running.kill();
+    assert!(begun.is_some(), "{outcome}");
+    // A host lets go of its lock when it notices that nobody is there any more.
+    until("the hosts' locks", Duration::from_secs(120), || {
+        let outcome = fleet.marg(scale).run();
+        let locked = outcome.code != 0 && outcome.stderr.contains(" is being changed by ");
+        (!locked).then(|| outcome.ok())
+    });
+}
+
+fn killed() {
+    let fleet = Fleet::balanced();
+    let before = inventory(fleet);
+    let running = load(fleet, FLOW);
+    scale_killed(fleet, "=3", 8, "");
+    assert_eq!(
+        inventory(fleet).replacen("count = 3", "count = 2", 1),
+        before
+    );
+    let releases = fleet.live("flow.marg");
+    assert_eq!(releases["http3"], releases["http1"]);
+    fleet.assert_second_run_changes_nothing();
+    scale_killed(fleet, "=2", 1, "take out http3");
+    assert_lossless(
+        "a web server more and one fewer, each cut off",
+        &end(running),
+    );
+    assert_eq!(inventory(fleet), before);
+    assert_eq!(droplet(fleet, "http3"), None);
+    fleet.assert_second_run_changes_nothing();
 }
 
 fn resize() {
