@@ -110,6 +110,16 @@ pub fn identity(app: &Application) -> Vec<Resource> {
     vec![Group::system(app.slug()).into(), user.into()]
 }
 
+/// By what the files of applications are named.
+pub fn slugs(context: &Context) -> Vec<String> {
+    context
+        .blueprint()
+        .apps
+        .iter()
+        .map(Application::slug)
+        .collect()
+}
+
 /// Path of an application's `.env`.
 pub fn env_path(app: &Application) -> String {
     format!("{}/shared/.env", app.root())

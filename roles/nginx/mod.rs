@@ -1,7 +1,7 @@
 //! `nginx`: one site per application, reached by its exact names; unknown names get no answer.
 
 use marg_model::{App, Blueprint, Distro, RoleSchema, Setting, SettingKind, SettingValue, Tls};
-use marg_resources::kinds::{File, Link, Package, Service};
+use marg_resources::kinds::{File, Link, Package, Service, Strays};
 use marg_resources::{
     Check, Context, Notice, Notify, Opening, Peer, Resource, Role, RoleError, Shell, Validator,
     quote,
@@ -9,6 +9,7 @@ use marg_resources::{
 use minijinja::Value;
 use serde::Serialize;
 
+use crate::app::slugs;
 use crate::network;
 use crate::php_fpm;
 use crate::render::{Template, template, trusted};
@@ -17,6 +18,8 @@ use crate::visitors;
 const MAIN: Template = template!("nginx", "templates/nginx.conf");
 const DEFAULT: Template = template!("nginx", "templates/default.conf");
 const SITE: Template = template!("nginx", "templates/site.conf");
+/// First line of a site: those of applications that have left the inventory are known by it.
+const SITE_MARK: &str = "# Made by marg for an application.";
 
 const CONNECTIONS: u64 = 2048;
 const RATE_PER_MINUTE: u64 = 60;
@@ -76,6 +79,11 @@ impl Role for Nginx {
             let path = format!("/etc/nginx/conf.d/{}.conf", app.slug());
             resources.push(live(&path, site(context, app)?));
         }
+        resources.push(
+            Strays::new("/etc/nginx/conf.d", ".conf", SITE_MARK, slugs(context))
+                .validate(validator())
+                .notify(Notice::reload("nginx")),
+        );
         resources.push(Service::running("nginx").into());
         Ok(resources)
     }

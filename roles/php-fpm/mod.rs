@@ -1,7 +1,7 @@
 //! `php-fpm`: one pool per application, with its own user and socket, sized from memory.
 
 use marg_model::{App, RoleSchema, Setting, SettingKind};
-use marg_resources::kinds::{File, Package, Service};
+use marg_resources::kinds::{File, Package, Service, Strays};
 use marg_resources::{Check, Context, Notice, Notify, Resource, Role, RoleError, Validator};
 use serde::Serialize;
 
@@ -12,6 +12,8 @@ pub mod sizing;
 
 const GLOBAL: Template = template!("php-fpm", "templates/global.conf");
 const POOL: Template = template!("php-fpm", "templates/pool.conf");
+/// First line of a pool: those of applications that have left the inventory are known by it.
+const POOL_MARK: &str = "; Made by marg for an application.";
 const INI: Template = template!("php-fpm", "templates/php.ini");
 const LOGROTATE: Template = template!("php-fpm", "templates/logrotate");
 
@@ -58,9 +60,10 @@ impl Role for PhpFpm {
         resources.extend(crate::php::packages(context.distro));
         // php-fpm refuses a pool whose user does not exist.
         resources.extend(context.blueprint().apps.iter().flat_map(app::identity));
+        let validator = Validator::new(format!("php-fpm{} -t", context.distro.php));
         let live = |file: File| {
-            let validator = Validator::new(format!("php-fpm{} -t", context.distro.php));
-            file.validate(validator).notify(Notice::reload(&unit))
+            file.validate(validator.clone())
+                .notify(Notice::reload(&unit))
         };
         resources.push(live(File::new(format!("{dir}/conf.d/99-marg.ini"), ini()?)));
         let global = format!("{dir}/pool.d/00-marg.conf");
@@ -70,6 +73,14 @@ impl Role for PhpFpm {
             resources.push(live(File::new(path, pool(context, app)?)));
         }
         resources.push(live(File::absent(format!("{dir}/pool.d/www.conf"))));
+        let strays = Strays::new(
+            format!("{dir}/pool.d"),
+            ".conf",
+            POOL_MARK,
+            app::slugs(context),
+        );
+        let strays = strays.validate(validator.clone());
+        resources.push(strays.notify(Notice::reload(&unit)));
         let rotate = File::new("/etc/logrotate.d/marg-php-fpm", logrotate(context)?);
         resources.push(rotate.into());
         resources.push(Service::running(unit).into());

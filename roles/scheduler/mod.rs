@@ -1,8 +1,10 @@
 //! `scheduler`: `artisan schedule:run` each minute, on exactly one host of the fleet.
 
 use marg_model::{App, RoleSchema};
-use marg_resources::kinds::Timer;
+use marg_resources::kinds::{Strays, Timer};
 use marg_resources::{Context, Resource, Role, RoleError, Shell, quote};
+
+use crate::app;
 
 /// The role.
 pub struct Scheduler;
@@ -22,7 +24,8 @@ impl Role for Scheduler {
             .next()
             .is_some_and(|first| first.name == context.host.name);
         let apps = context.blueprint().apps.iter();
-        Ok(apps.map(|app| timer(app, chosen).into()).collect())
+        let timers = apps.map(|app| timer(app, chosen).into());
+        Ok(timers.chain([gone(context).into()]).collect())
     }
 
     fn quiet(&self, context: &Context) -> Option<Shell> {
@@ -36,6 +39,17 @@ impl Role for Scheduler {
             .map(|unit| format!("! systemctl -q is-enabled {unit} || systemctl start {unit}\n"));
         Some(Shell::new(start.collect::<String>()))
     }
+}
+
+/// Timers of applications that have left the inventory.
+fn gone(context: &Context) -> Strays {
+    let folder = "/etc/systemd/system";
+    Strays::new(folder, "-schedule.timer", Timer::MARK, app::slugs(context))
+        .stop(format!(
+            "systemctl -q disable --now \"$name-schedule.timer\"\n\
+             rm -f -- \"{folder}/$name-schedule.service\""
+        ))
+        .forget("systemctl daemon-reload")
 }
 
 /// Quoted names of all timers.
@@ -78,7 +92,7 @@ mod tests {
             for host in world.fleet.blueprint.with_role("scheduler") {
                 let context = world.context(&host.name, "debian-13");
                 let resources = Scheduler.resources(&context).unwrap();
-                assert_eq!(resources.len(), 2, "every other timer is taken away");
+                assert_eq!(resources.len(), 3, "every other timer is taken away");
                 present.extend(resources.into_iter().filter_map(|resource| {
                     let State::Timer(own) = resource.state else {
                         return None;

@@ -1,15 +1,19 @@
 //! `worker`: supervisor runs queue workers, each application's on its own queue.
 
 use marg_model::{App, EnvValue, RoleSchema, Setting, SettingKind};
-use marg_resources::kinds::{Package, Service, SupervisorProgram};
+use marg_resources::kinds::{Package, Service, Strays, SupervisorProgram};
 use marg_resources::{Check, Context, Resource, Role, RoleError, Shell, quote};
 use serde::Serialize;
 
-use crate::app::environment;
+use crate::app::{self, environment};
 use crate::memory;
 use crate::render::{Template, template};
 
 const PROGRAM: Template = template!("worker", "templates/program.conf");
+/// First line of a program's file.
+const PROGRAM_MARK: &str = "; Made by marg for an application.";
+/// What follows an application's name in that file's own.
+const SUFFIX: &str = "-worker.conf";
 
 /// A job may take that long to end when its worker is stopped. Shorter than the deadline of a
 /// step, so that a provision never gives up before supervisor does.
@@ -63,6 +67,7 @@ impl Role for Worker {
         for (app, (asked, processes)) in apps.iter().zip(asked.iter().zip(shared(&asked, fit))) {
             resources.push(program(context, app, *asked, processes)?.into());
         }
+        resources.push(gone(context).into());
         Ok(resources)
     }
 
@@ -102,6 +107,21 @@ impl Role for Worker {
         });
         [supervisor].into_iter().chain(running).collect()
     }
+}
+
+/// Programs of applications that have left the inventory: their jobs come to their end first.
+fn gone(context: &Context) -> Strays {
+    Strays::new(
+        "/etc/supervisor/conf.d",
+        SUFFIX,
+        PROGRAM_MARK,
+        app::slugs(context),
+    )
+    .stop(
+        "if supervisorctl status \"$name-worker:*\" | grep -q ' pid '; then\n  \
+             supervisorctl stop \"$name-worker:*\"\nfi",
+    )
+    .forget("supervisorctl update \"$name-worker\"")
 }
 
 /// Name of an application's program; a deploy restarts it by this name.

@@ -26,7 +26,7 @@ pub use change::{
 pub use kind::{Before, Kind, Notify, Resource};
 pub use kinds::{
     AptRepository, Block, Command, Database, DatabaseUser, Directory, File, Group, Link, Package,
-    Release, Service, SshdConfig, State, SupervisorProgram, Swap, Sysctl, Timer, UfwPolicy,
+    Release, Service, SshdConfig, State, Strays, SupervisorProgram, Swap, Sysctl, Timer, UfwPolicy,
     UfwRule, User,
 };
 pub use plan::{HostPlan, PlannedChange, Step, plan, plan_fresh};

@@ -145,6 +145,7 @@ kinds! {
     block: Block,
     directory: Directory,
     link: Link,
+    strays: Strays,
     service: Service,
     group: Group,
     user: User,

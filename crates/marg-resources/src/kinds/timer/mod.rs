@@ -37,6 +37,9 @@ pub struct TimerSeen {
 }
 
 impl Timer {
+    /// First line of its files: whose they are.
+    pub const MARK: &str = units::MARK;
+
     /// A timer; give it [`Timer::calendar`] and [`Timer::command`].
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {

@@ -2,10 +2,16 @@
 
 use super::Timer;
 
+/// First line of both.
+pub(super) const MARK: &str = "# Made by marg.";
+
 impl Timer {
     /// `NAME.service`.
     pub(super) fn service(&self) -> String {
-        let mut unit = format!("[Unit]\nDescription=marg: {}\n", plain(&self.name));
+        let mut unit = format!(
+            "{MARK}\n[Unit]\nDescription=marg: {}\n",
+            plain(&self.name)
+        );
         if let Some(path) = &self.requires {
             unit.push_str(&format!("ConditionPathExists={}\n", plain(path)));
         }
@@ -26,7 +32,7 @@ impl Timer {
     /// `NAME.timer`.
     pub(super) fn timer(&self) -> String {
         format!(
-            "[Unit]\nDescription=marg: {}\n\n\
+            "{MARK}\n[Unit]\nDescription=marg: {}\n\n\
              [Timer]\nOnCalendar={}\nAccuracySec=1s\n\n\
              [Install]\nWantedBy=timers.target\n",
             plain(&self.name),
