@@ -13,7 +13,7 @@ use marg_model::{
 use marg_resources::kinds::{Command, Directory, File, Group, Package, User};
 use marg_resources::{Context, Handover, Resource, Role, RoleError, Shell, quote};
 
-use crate::php;
+use crate::{php, worker};
 
 mod dotenv;
 pub mod environment;
@@ -182,7 +182,7 @@ fn apply_env(context: &Context, app: &Application) -> Command {
         run.push_str(&format!("systemctl reload {unit}\n"));
     }
     if context.host.has_role("worker") {
-        run.push_str(&artisan("queue:restart"));
+        run.push_str(&worker::restart(app));
     }
     run.push_str(&format!("rm -f -- {}", quote(&mark)));
     // Without a release there is nothing that could hold old values.

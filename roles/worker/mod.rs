@@ -129,6 +129,17 @@ fn name(app: &App) -> String {
     format!("{}-worker", app.slug())
 }
 
+/// Tells an application's own workers on this host to finish their job and end; supervisor starts
+/// each anew. Nobody waits: a job may take long. `queue:restart` would reach the workers of every
+/// application and host that shares the cache's prefix.
+pub fn restart(app: &App) -> String {
+    format!(
+        "for pid in $(supervisorctl status {} | sed -n 's/.* pid \\([0-9]*\\),.*/\\1/p'); do\n  \
+         kill -TERM \"$pid\" 2>/dev/null || :\ndone\n",
+        quote(&format!("{}:*", name(app)))
+    )
+}
+
 fn artisan(app: &App) -> String {
     format!("{}/current/artisan", app.root())
 }
