@@ -146,7 +146,9 @@ impl Visitor {
     /// Pages of an application, every second one over a new connection.
     async fn reads(self, host: &'static str) {
         let kept = client();
-        let paths = ["/", "/version", "/me", "/robots.txt", "/slow?ms=200"];
+        // Links come from wherever the application reads: a replica, where there is one.
+        let second = if host == LINKS { "/links" } else { "/version" };
+        let paths = ["/", second, "/me", "/robots.txt", "/slow?ms=200"];
         let mut number = 0;
         while self.goes_on(Duration::from_millis(200)).await {
             let path = paths[number % paths.len()];

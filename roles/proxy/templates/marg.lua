@@ -31,3 +31,32 @@ core.register_action("wait_for_leader", { "tcp-req" }, function(txn, backend)
     core.msleep(100)
   end
 end, 1)
+
+-- A server that stands still keeps its connections open, and whoever waits for it waits as long. Once
+-- it has been down for longer than a connection may take to be opened, those that it has are ended:
+-- their applications try again, elsewhere. Not sooner, for the reason above.
+--
+-- So end, too, the connections of those who keep reading from a replica that has fallen behind.
+local GRACE = 3
+
+core.register_task(function()
+  local since = {}
+  while true do
+    core.msleep(500)
+    local now = core.now().sec
+    for _, name in ipairs({ "mysql", "mysql-read" }) do
+      local backend = core.backends[name]
+      for _, server in pairs(backend and backend.servers or {}) do
+        local key = name .. "/" .. server:get_name()
+        if string.sub(server:get_stats().status, 1, 4) ~= "DOWN" then
+          since[key] = nil
+        else
+          since[key] = since[key] or now
+          if now - since[key] > GRACE then
+            server:shut_sess()
+          end
+        end
+      end
+    end
+  end
+end)
