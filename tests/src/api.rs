@@ -93,7 +93,7 @@ impl Api {
     }
 
     /// Names of all that is there for an environment, each with its kind: droplets, firewalls,
-    /// networks, keys, tags; reserved addresses by the droplet that has them.
+    /// networks, keys, images, tags; reserved addresses by the droplet that has them.
     pub fn belongings(&self, environment: &str) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         let ours = |name: &str| {
@@ -105,6 +105,7 @@ impl Api {
             ("/v2/firewalls", "firewalls"),
             ("/v2/vpcs", "vpcs"),
             ("/v2/account/keys", "ssh_keys"),
+            ("/v2/snapshots", "snapshots"),
             ("/v2/tags", "tags"),
         ] {
             // The default network of a region can never be deleted.

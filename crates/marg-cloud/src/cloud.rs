@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use crate::error::CloudResult;
 use crate::new_droplet::{CreatedDroplet, NewDroplet};
 use crate::pace::Pace;
-use crate::tag::{Owned, Tag};
+use crate::tag::{Owned, OwnedImage, Tag};
 use crate::types::{
     Account, Action, ActionId, Droplet, DropletAction, DropletId, Firewall, FirewallId,
-    FirewallSpec, Image, NewVpc, Region, ReservedIp, ReservedIpPlace, Size, SshKey, SshKeyId, Vpc,
-    VpcId,
+    FirewallSpec, Image, NewVpc, Region, ReservedIp, ReservedIpPlace, Size, Snapshot, SshKey,
+    SshKeyId, Vpc, VpcId,
 };
 
 /// A cloud that can be asked for machines and networks.
@@ -40,6 +40,10 @@ pub trait Cloud: Send + Sync {
     async fn images(&self) -> CloudResult<Vec<Image>>;
     /// The public image with this slug.
     async fn find_image(&self, slug: &str) -> CloudResult<Option<Image>>;
+    /// All images of the account with the tag.
+    async fn images_tagged(&self, tag: &Tag) -> CloudResult<Vec<Image>>;
+    /// Deletes an image; droplets that were made from it keep their disks.
+    async fn delete_image(&self, image: &OwnedImage) -> CloudResult<()>;
 
     /// The key with this MD5 fingerprint (see [`crate::md5_fingerprint`]).
     async fn find_ssh_key(&self, fingerprint: &str) -> CloudResult<Option<SshKey>>;
@@ -84,6 +88,10 @@ pub trait Cloud: Send + Sync {
     async fn delete_droplet(&self, droplet: &Owned) -> CloudResult<()>;
     /// Starts an action; refused while another one runs on the droplet.
     async fn start_action(&self, droplet: &Owned, action: &DropletAction) -> CloudResult<Action>;
+    /// Snapshots that were taken of a droplet.
+    async fn snapshots_of(&self, droplet: &Owned) -> CloudResult<Vec<Snapshot>>;
+    /// Puts an existing tag on a snapshot.
+    async fn tag_snapshot(&self, tag: &Tag, snapshot: &Snapshot) -> CloudResult<()>;
     /// An action's state. A fresh one may be unknown for a moment.
     async fn action(&self, id: ActionId) -> CloudResult<Option<Action>>;
 

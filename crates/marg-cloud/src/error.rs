@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::types::{ActionId, DropletId};
+use crate::types::{ActionId, DropletId, ImageId};
 
 /// Result of everything in this crate.
 pub type CloudResult<T> = Result<T, CloudError>;
@@ -164,6 +164,18 @@ pub enum CloudError {
     NotOurs {
         /// The droplet.
         id: DropletId,
+        /// Its name.
+        name: String,
+        /// The tag that is missing.
+        tag: String,
+    },
+    /// An image without this environment's tag; marg never deletes those.
+    #[error(
+        "image {name} ({id}) does not carry the tag {tag}, so it is not this environment's and marg leaves it alone. If it should be, add the tag by hand"
+    )]
+    ImageNotOurs {
+        /// The image.
+        id: ImageId,
         /// Its name.
         name: String,
         /// The tag that is missing.

@@ -40,16 +40,16 @@ mod wait;
 pub use cloud::Cloud;
 pub use converge::{
     Ensured, How, Ready, assign_reserved_ip, destroy_droplet, destroy_vpc, ensure_droplet,
-    ensure_firewall, ensure_reserved_ip, ensure_ssh_key, ensure_vpc, release_reserved_ip,
-    resize_and_start, run_action, shut_down, unassign_reserved_ip, wait_for_action,
-    wait_until_enforced, wait_until_ready,
+    ensure_firewall, ensure_reserved_ip, ensure_ssh_key, ensure_vpc, keep_snapshot,
+    release_reserved_ip, resize_and_start, run_action, shut_down, snapshots_at_rest, take_snapshot,
+    unassign_reserved_ip, wait_for_action, wait_until_enforced, wait_until_ready,
 };
 pub use digitalocean::{DIGITALOCEAN, DigitalOcean, Options};
 pub use error::{CloudError, CloudResult};
 pub use fingerprint::md5_fingerprint;
 pub use journal::Journal;
-pub use new_droplet::{CreatedDroplet, NewDroplet};
+pub use new_droplet::{BootImage, CreatedDroplet, NewDroplet};
 pub use pace::Pace;
-pub use tag::{Owned, Tag};
+pub use tag::{Owned, OwnedImage, Tag};
 pub use types::*;
 pub use wait::{OnWait, Wait, WaitReason};

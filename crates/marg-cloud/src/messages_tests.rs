@@ -6,7 +6,7 @@ use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
 use super::CloudError;
-use crate::types::{ActionId, DropletId};
+use crate::types::{ActionId, DropletId, ImageId};
 
 fn text(value: &str) -> String {
     value.to_owned()
@@ -110,6 +110,11 @@ fn outcomes() -> Vec<CloudError> {
             name: name(),
             tag: text("marg-env:marg"),
         },
+        CloudError::ImageNotOurs {
+            id: ImageId(9),
+            name: text("golden"),
+            tag: text("marg-bake:marg"),
+        },
         CloudError::Unclaimed {
             id,
             name: name(),
@@ -143,7 +148,7 @@ fn is_told(error: &CloudError) {
         E::Server { .. } | E::OutcomeUnknown { .. } | E::Transport { .. } | E::Decode { .. } => {}
         E::Timeout { .. } | E::ActionFailed { .. } | E::Vanished { .. } | E::NotOurs { .. } => {}
         E::Unclaimed { .. } | E::ScopeMissing { .. } | E::Invalid { .. } => {}
-        E::Mismatch { .. } | E::Journal { .. } => {}
+        E::Mismatch { .. } | E::Journal { .. } | E::ImageNotOurs { .. } => {}
     }
 }
 

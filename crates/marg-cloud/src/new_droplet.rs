@@ -4,7 +4,7 @@ use marg_model::Secret;
 
 use crate::error::{CloudError, CloudResult};
 use crate::tag::Tag;
-use crate::types::{ActionId, Droplet, SshKeyId, VpcId};
+use crate::types::{ActionId, Droplet, ImageId, SshKeyId, VpcId};
 
 /// Most bytes of user data that the API takes.
 const USER_DATA_MAX: usize = 64 * 1024;
@@ -18,8 +18,8 @@ pub struct NewDroplet {
     pub region: String,
     /// Slug of the size.
     pub size: String,
-    /// Slug of the image.
-    pub image: String,
+    /// What its disk begins as.
+    pub image: BootImage,
     /// Keys that may log in as root.
     pub ssh_keys: Vec<SshKeyId>,
     /// The environment's tag; droplets without it are never touched again.
@@ -32,6 +32,15 @@ pub struct NewDroplet {
     pub user_data: Secret,
     /// Whether the cloud's monitoring agent is installed.
     pub monitoring: bool,
+}
+
+/// What a new droplet's disk begins as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootImage {
+    /// Slug of one of the cloud's own images.
+    Slug(String),
+    /// A snapshot of the account.
+    Snapshot(ImageId),
 }
 
 /// A droplet that the cloud has accepted: promised, not yet there.
@@ -104,7 +113,7 @@ mod tests {
             name: name.to_owned(),
             region: "fra1".to_owned(),
             size: "s-1vcpu-1gb".to_owned(),
-            image: "debian-13-x64".to_owned(),
+            image: BootImage::Slug("debian-13-x64".to_owned()),
             ssh_keys: vec![SshKeyId(1)],
             environment: Tag::environment("lab").unwrap(),
             tags: vec![Tag::marg(), Tag::group("lab", "http").unwrap()],

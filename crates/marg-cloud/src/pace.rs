@@ -22,6 +22,8 @@ pub struct Pace {
     pub ready_for: Duration,
     /// Until an action, or a move of a reserved IP, has ended.
     pub action_for: Duration,
+    /// Until a snapshot has been taken: the cloud copies a whole disk.
+    pub snapshot_for: Duration,
     /// How long a guest may take to shut down before its power is cut.
     pub shutdown_for: Duration,
     /// Until a deleted droplet, or a VPC that its members leave slowly, is gone.
@@ -43,6 +45,7 @@ impl Default for Pace {
             adopt_for: Duration::from_secs(90),
             ready_for: Duration::from_secs(600),
             action_for: Duration::from_secs(600),
+            snapshot_for: Duration::from_secs(3600),
             shutdown_for: Duration::from_secs(120),
             delete_for: Duration::from_secs(300),
             delete_again_after: Duration::from_secs(60),

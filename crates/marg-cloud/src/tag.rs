@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::{CloudError, CloudResult};
-use crate::types::{Droplet, DropletId};
+use crate::types::{Droplet, DropletId, Image, ImageId};
 
 /// A checked, lower-case tag name.
 ///
@@ -44,6 +44,17 @@ impl Tag {
     /// `marg-op:<id>`: on the droplet of one intent to create; the id comes from the journal.
     pub fn operation(id: &str) -> CloudResult<Tag> {
         Tag::new(&format!("marg-op:{id}"))
+    }
+
+    /// `marg-bake:<environment>`: on every image that was baked for one environment.
+    pub fn bake(environment: &str) -> CloudResult<Tag> {
+        Tag::new(&format!("marg-bake:{environment}"))
+    }
+
+    /// `marg-bake:<environment>:<group>`: on the images that were baked for one group, and on the
+    /// droplet on which the next one is being baked.
+    pub fn bake_of(environment: &str, group: &str) -> CloudResult<Tag> {
+        Tag::new(&format!("marg-bake:{environment}:{group}"))
     }
 
     /// The name as it is sent.
@@ -93,6 +104,40 @@ impl Owned {
     }
 }
 
+/// Proof that an image carries an environment's tag for baked images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedImage {
+    id: ImageId,
+    name: String,
+}
+
+impl OwnedImage {
+    /// Claims the image, if it carries the tag.
+    pub fn claim(image: &Image, bake: &Tag) -> CloudResult<OwnedImage> {
+        if !image.has_tag(bake)? {
+            return Err(CloudError::ImageNotOurs {
+                id: image.id,
+                name: image.name.clone(),
+                tag: bake.to_string(),
+            });
+        }
+        Ok(OwnedImage {
+            id: image.id,
+            name: image.name.clone(),
+        })
+    }
+
+    /// The image's number.
+    pub fn id(&self) -> ImageId {
+        self.id
+    }
+
+    /// The image's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -125,6 +170,26 @@ mod tests {
         ] {
             let machine = droplet(&format!(r#"{{"id":7,"name":"lab-http1","tags":{tags}}}"#));
             assert_eq!(Owned::claim(&machine, &ours).is_ok(), claimed, "{tags}");
+        }
+    }
+
+    #[test]
+    fn only_a_tagged_image_can_be_claimed() {
+        let ours = Tag::bake("lab").unwrap();
+        for (tags, claimed) in [
+            (r#"["marg-bake:lab","marg-bake:lab:http"]"#, Some(true)),
+            (r#"["marg-bake:lab:http"]"#, Some(false)),
+            ("[]", Some(false)),
+            ("null", None),
+        ] {
+            let json = format!(r#"{{"id":7,"name":"golden","tags":{tags}}}"#);
+            let image: Image = serde_json::from_str(&json).unwrap();
+            let found = match OwnedImage::claim(&image, &ours) {
+                Ok(_) => Some(true),
+                Err(CloudError::ImageNotOurs { .. }) => Some(false),
+                Err(_) => None,
+            };
+            assert_eq!(found, claimed, "{tags}");
         }
     }
 

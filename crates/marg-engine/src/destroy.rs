@@ -21,7 +21,7 @@ pub struct DestroyPreview {
     pub droplets: Vec<String>,
     /// Droplets among them that hold data that exists nowhere else.
     pub data: Vec<String>,
-    /// Firewalls, networks, addresses and keys.
+    /// Firewalls, networks, addresses, keys and baked images.
     pub others: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ impl Engine {
         let found = self.situation(blueprint).await?.found;
         let name = desired::name(blueprint);
         let mut preview = DestroyPreview::default();
-        for droplet in &found.droplets {
+        for droplet in found.builders.iter().chain(&found.droplets) {
             preview.droplets.push(droplet.name.clone());
             let holds_data = blueprint
                 .hosts
@@ -62,6 +62,10 @@ impl Engine {
         preview
             .others
             .extend(vpcs.map(|vpc| format!("vpc {}", vpc.name)));
+        let images = found.bakes.iter();
+        preview
+            .others
+            .extend(images.map(|bake| format!("image {}", bake.name)));
         preview
             .others
             .extend(self.entry_of(&found).map(|ip| format!("reserved ip {ip}")));
@@ -74,7 +78,8 @@ impl Engine {
         Ok(preview)
     }
 
-    /// Takes down everything of the environment: address, droplets, firewalls, network, key, tags.
+    /// Takes down everything of the environment: address, droplets, firewalls, network, key, tags, and
+    /// the images that were baked for it.
     pub async fn destroy(&self, blueprint: &Blueprint) -> Result<DestroyReport, EngineError> {
         let found = self.situation(blueprint).await?.found;
         let environment = Tag::new(&blueprint.tag())?;
@@ -93,6 +98,7 @@ impl Engine {
             Ok::<(), EngineError>(())
         }))
         .await?;
+        destroyed.extend(self.destroy_bakes(blueprint, &found).await?);
         let mut known = self.vault().known_hosts()?;
         for droplet in &found.droplets {
             destroyed.push(format!("droplet {}", droplet.name));
@@ -126,15 +132,33 @@ impl Engine {
         Ok(DestroyReport { destroyed })
     }
 
-    /// Deletes the tags of the environment, of its groups and phases: also of those in which it
-    /// once was, which nothing carries any more.
+    /// Takes the baked images away, and machines on which such are made.
+    async fn destroy_bakes(
+        &self,
+        blueprint: &Blueprint,
+        found: &Found,
+    ) -> Result<Vec<String>, EngineError> {
+        let mut destroyed = Vec::new();
+        for droplet in &found.builders {
+            self.destroy_builder(blueprint, droplet).await?;
+            destroyed.push(format!("droplet {}", droplet.name));
+        }
+        for bake in &found.bakes {
+            self.remove_image(bake).await?;
+            destroyed.push(format!("image {}", bake.name));
+        }
+        Ok(destroyed)
+    }
+
+    /// Deletes the tags of the environment, of its groups, phases and baked images: also of
+    /// those in which it once was, which nothing carries any more.
     async fn delete_tags(
         &self,
         blueprint: &Blueprint,
         environment: &Tag,
     ) -> Result<(), EngineError> {
         let name = &blueprint.environment.name;
-        let own = ["group", "phase"].map(|kind| format!("marg-{kind}:{name}:"));
+        let own = ["group", "phase", "bake"].map(|kind| format!("marg-{kind}:{name}:"));
         let tags = self.cloud().tags().await?.into_iter();
         let tags: BTreeSet<String> = tags
             .map(|tag| tag.to_ascii_lowercase())
@@ -143,6 +167,7 @@ impl Engine {
         for tag in tags {
             self.cloud().delete_tag(&Tag::new(&tag)?).await?;
         }
+        self.cloud().delete_tag(&Tag::bake(name)?).await?;
         self.cloud().delete_tag(environment).await?;
         Ok(())
     }

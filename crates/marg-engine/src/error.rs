@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::bake::BakeError;
 use crate::deploy::DeployError;
 use crate::host::HostError;
 use crate::resize::ResizeError;
@@ -50,6 +51,9 @@ pub enum EngineError {
     /// A resize that is not begun.
     #[error(transparent)]
     Resize(#[from] ResizeError),
+    /// A bake that is not begun.
+    #[error(transparent)]
+    Bake(#[from] BakeError),
     /// Not enough room in the account.
     #[error(
         "the account may have {limit} droplets, has {present}, and this needs {wanted} more; ask \
@@ -200,6 +204,7 @@ impl EngineError {
             }
             EngineError::Needed { .. } => ErrorKind::StepFailed,
             EngineError::Resize(error) => error.kind(),
+            EngineError::Bake(error) => error.kind(),
             EngineError::Host(error) => error.kind(),
             EngineError::Deploy(error) => error.kind(),
         }

@@ -2,6 +2,7 @@
 //! only part of marg that acts, and it prints nothing: it emits events and returns reports.
 
 mod apply;
+mod bake;
 pub mod cloud;
 mod converge;
 mod crew;
@@ -27,6 +28,8 @@ mod status;
 mod traffic;
 mod vault;
 
+pub use bake::image::{Bake, DOLLARS_PER_GB};
+pub use bake::{BakeError, BakePreview, BakeReport, Baked, BakedImage, Bakes};
 pub use cloud::situation::Situation;
 pub use deploy::{AppReleases, DeployError, HostReleases, Manner, Record, Release};
 pub use destroy::{DestroyPreview, DestroyReport};

@@ -6,6 +6,7 @@ use std::io::{Error, ErrorKind};
 
 use marg_resources::{Misread, RoleError};
 
+use crate::bake::BakeError;
 use crate::deploy::{DeployError, SourceError};
 use crate::error::EngineError;
 use crate::host::HostError;
@@ -145,6 +146,16 @@ fn environments() -> Vec<EngineError> {
             host: "mysql1".to_owned(),
             service: "mysql".to_owned(),
             reason: "mysql: mysql1 and mysql2 both take writes".to_owned(),
+        }
+        .into(),
+        BakeError::HoldsData {
+            group: text("mysql"),
+        }
+        .into(),
+        BakeError::NothingScales { phase: 1 }.into(),
+        BakeError::NoSize {
+            group: text("http"),
+            sizes: text("s-9vcpu-9gb"),
         }
         .into(),
         EngineError::MissingSecrets {

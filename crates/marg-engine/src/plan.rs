@@ -122,7 +122,11 @@ fn fresh(desired: &Desired<'_>, host: &Host, machine: &Machine) -> Result<HostPl
 }
 
 /// Stand-ins for secrets that a plan needs to know the shape of, but must not make.
-fn invented(blueprint: &Blueprint, roles: &[&dyn Role], mut secrets: Secrets) -> Secrets {
+pub(crate) fn invented(
+    blueprint: &Blueprint,
+    roles: &[&dyn Role],
+    mut secrets: Secrets,
+) -> Secrets {
     for spec in roles.iter().flat_map(|role| role.secrets(blueprint)) {
         if secrets.get(&spec.name).is_none() {
             secrets.insert(spec.name.clone(), Secret::new(format!("<{}>", spec.name)));

@@ -63,9 +63,10 @@ pub use error::{Error, ErrorKind};
 pub use project::{Edited, Project};
 
 pub use marg_engine::{
-    AppReleases, CloudChange, CloudKind, DeployReport, DestroyPreview, DestroyReport, Engine,
-    EngineError, EnvironmentPlan, FleetStatus, HostReleases, HostReport, HostStatus, Led, Manner,
-    Monthly, PromotePreview, PromoteReport, Record, Release, Report, ResizeError, ResizePreview,
+    AppReleases, Bake, BakeError, BakePreview, BakeReport, Baked, BakedImage, Bakes, CloudChange,
+    CloudKind, DOLLARS_PER_GB, DeployReport, DestroyPreview, DestroyReport, Engine, EngineError,
+    EnvironmentPlan, FleetStatus, HostReleases, HostReport, HostStatus, Led, Manner, Monthly,
+    PromotePreview, PromoteReport, Record, Release, Report, ResizeError, ResizePreview,
     ResizeReport, RunOutput, Situation, Summary, VaultError,
 };
 pub use marg_model::{

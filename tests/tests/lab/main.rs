@@ -12,6 +12,7 @@
 
 #[macro_use]
 mod case;
+mod bake;
 mod balancer;
 mod cloud;
 mod commands;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         long(balancer::cases()),
         long(rolling::cases()),
         long(scale::cases()),
+        long(bake::cases()),
         long(keepalived::cases()),
         long(sentinel::cases()),
         long(replication::cases()),

@@ -7,9 +7,17 @@ use serde_json::{Value, json};
 use super::{dollars, trimmed};
 use crate::output::{BOLD, DIM, GREEN, YELLOW, paint};
 
-/// The cost per group, the guide's budget beside it, and the load. `running` is what the droplets
-/// that exist cost now.
-pub fn cost(blueprint: &Blueprint, cost: &Cost, load: Option<&Load>, running: f64) -> String {
+/// What exists costs now, per month in US dollars.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Running {
+    /// Droplets.
+    pub droplets: f64,
+    /// Baked images.
+    pub images: f64,
+}
+
+/// The cost per group, the guide's budget beside it, the load, and what is running now.
+pub fn cost(blueprint: &Blueprint, cost: &Cost, load: Option<&Load>, running: Running) -> String {
     let phase = &blueprint.phase;
     let title = format!(
         "{} · phase {}: {}",
@@ -46,7 +54,7 @@ fn price(price: Option<f64>) -> String {
     price.map_or_else(|| "unknown".to_owned(), dollars)
 }
 
-fn total(cost: &Cost, running: f64) -> String {
+fn total(cost: &Cost, running: Running) -> String {
     let (from, to) = cost.budget;
     let budget = match from == to {
         true => format!("the guide's budget: ${to}"),
@@ -60,7 +68,12 @@ fn total(cost: &Cost, running: f64) -> String {
         return format!("{} {why}; {budget}", paint(YELLOW, "total unknown:"));
     };
     let sum = paint(BOLD, &format!("{} per month", dollars(total)));
-    let sum = format!("{sum} ({budget}); running now: {}", dollars(running));
+    let images = match running.images > 0.0 {
+        true => format!(" and {} for baked images", dollars(running.images)),
+        false => String::new(),
+    };
+    let droplets = dollars(running.droplets);
+    let sum = format!("{sum} ({budget}); running now: {droplets}{images}");
     // A cent of rounding is no excess.
     match total > f64::from(to) + 0.005 {
         true => format!(
@@ -103,7 +116,7 @@ fn load(load: &Load) -> String {
 }
 
 /// The same for programs.
-pub fn cost_document(cost: &Cost, load: Option<&Load>, running: f64) -> Value {
+pub fn cost_document(cost: &Cost, load: Option<&Load>, running: Running) -> Value {
     let row = |row: &CostRow| {
         json!({
             "group": row.group, "size": row.size, "count": row.count,
@@ -128,7 +141,8 @@ pub fn cost_document(cost: &Cost, load: Option<&Load>, running: f64) -> Value {
     json!({
         "rows": cost.rows.iter().map(row).collect::<Vec<_>>(),
         "total": cost.total,
-        "running": running,
+        "running": running.droplets,
+        "images": running.images,
         "budget": { "from": cost.budget.0, "to": cost.budget.1 },
         "load": load,
     })
@@ -162,13 +176,17 @@ mod tests {
         let within = blueprint.monthly(&prices(&small));
         let above = blueprint.monthly(&prices(&small.map(|(slug, price)| (slug, price * 3.0))));
         let unknown = blueprint.monthly(&prices(&small[..2]));
+        let running = Running {
+            droplets: 84.0,
+            images: 0.05,
+        };
         let shown = [
-            cost(&blueprint, &within, load.as_ref(), 0.0),
-            cost(&blueprint, &above, None, 84.0),
-            cost(&blueprint, &unknown, None, 24.0),
+            cost(&blueprint, &within, load.as_ref(), Running::default()),
+            cost(&blueprint, &above, None, running),
+            cost(&blueprint, &unknown, None, running),
         ];
         insta::assert_snapshot!("cost", plain(&shown.join("\n---\n\n")));
-        let document = cost_document(&within, load.as_ref(), 12.0);
+        let document = cost_document(&within, load.as_ref(), running);
         insta::assert_snapshot!(
             "cost-document",
             serde_json::to_string_pretty(&document).unwrap()

@@ -1,5 +1,6 @@
 //! Results as text for people. Pure: data in, text with styles out.
 
+mod bake;
 mod bill;
 mod cost;
 mod destroy;
@@ -17,8 +18,9 @@ mod status;
 #[cfg(test)]
 mod samples;
 
+pub use bake::{bake_preview, baked, bakes, bakes_removed, bakes_to_remove};
 pub use bill::bill;
-pub use cost::{cost, cost_document};
+pub use cost::{Running, cost, cost_document};
 pub use destroy::{destroy_preview, destroyed, nothing_to_destroy};
 pub use failure::failure;
 pub use lab::{lab_api_faults, lab_document, lab_down, lab_fault, lab_status, lab_up};

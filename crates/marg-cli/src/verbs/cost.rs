@@ -33,7 +33,11 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         .collect();
     let cost = session.blueprint.monthly(&prices);
     let load = session.blueprint.load();
-    let running = situation.monthly.before;
+    let images = situation.found.bakes.iter();
+    let running = render::Running {
+        droplets: situation.monthly.before,
+        images: images.map(|bake| bake.dollars_per_month()).sum(),
+    };
     context
         .output
         .document(&render::cost_document(&cost, load.as_ref(), running))?;

@@ -10,7 +10,7 @@ use crate::render;
 
 /// Destroy an environment: its droplets and everything on them, its firewalls, network, address
 ///
-/// Shows what would be destroyed, the hosts whose data exists nowhere else by name, and asks for
+/// Images that were baked for it go, too. Shows what would be destroyed, the hosts whose data exists nowhere else by name, and asks for
 /// the environment's name to be typed. --yes is not enough; --confirm NAME is. Only what carries
 /// this environment's tag is touched. Secrets and keys beside the inventory stay.
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,7 @@
 
 pub mod lab;
 
+mod bake;
 mod completions;
 mod cost;
 mod deploy;
@@ -47,6 +48,7 @@ registry! {
     Promote: promote,
     Scale: scale,
     Resize: resize,
+    Bake: bake,
     Deploy: deploy,
     Rollback: rollback,
     Releases: releases,

@@ -1,5 +1,7 @@
 //! Actions on droplets: one at a time, waited for.
 
+use std::time::Duration;
+
 use crate::cloud::Cloud;
 use crate::error::{CloudError, CloudResult, contains_any};
 use crate::pace::Poll;
@@ -22,9 +24,13 @@ pub async fn run_action(
         droplet.id()
     );
     let mut poll = Poll::new(pace, format!("the start of {what}"), pace.action_for);
+    let limit = match action {
+        DropletAction::Snapshot { .. } => pace.snapshot_for,
+        _ => pace.action_for,
+    };
     loop {
         match cloud.start_action(droplet, action).await {
-            Ok(started) => return wait_for_action(cloud, &what, started.id).await,
+            Ok(started) => return wait(cloud, &what, started.id, limit).await,
             Err(error) if is_already_so(&error, action) => return Ok(()),
             Err(error) if error.is_busy() => poll.pause(error).await?,
             Err(error @ CloudError::OutcomeUnknown { .. }) if is_idempotent(action) => {
@@ -37,8 +43,12 @@ pub async fn run_action(
 
 /// Waits until an action has completed. `what` names it in messages.
 pub async fn wait_for_action(cloud: &dyn Cloud, what: &str, id: ActionId) -> CloudResult<()> {
+    wait(cloud, what, id, cloud.pace().action_for).await
+}
+
+async fn wait(cloud: &dyn Cloud, what: &str, id: ActionId, limit: Duration) -> CloudResult<()> {
     let pace = cloud.pace();
-    let mut poll = Poll::new(pace, format!("the end of {what}"), pace.action_for);
+    let mut poll = Poll::new(pace, format!("the end of {what}"), limit);
     let mut known = false;
     loop {
         let last_seen = match cloud.action(id).await? {
@@ -91,5 +101,6 @@ fn words(action: &DropletAction) -> &'static str {
         DropletAction::PowerCycle => "power cycle",
         DropletAction::Reboot => "reboot",
         DropletAction::Resize { .. } => "resize",
+        DropletAction::Snapshot { .. } => "snapshot",
     }
 }

@@ -13,11 +13,11 @@ use crate::cloud::Cloud;
 use crate::error::{CloudError, CloudResult};
 use crate::new_droplet::{CreatedDroplet, NewDroplet};
 use crate::pace::Pace;
-use crate::tag::{Owned, Tag};
+use crate::tag::{Owned, OwnedImage, Tag};
 use crate::types::{
     Account, Action, ActionId, Droplet, DropletAction, DropletId, Firewall, FirewallId,
-    FirewallSpec, Image, NewVpc, Region, ReservedIp, ReservedIpPlace, Size, SshKey, SshKeyId, Vpc,
-    VpcId,
+    FirewallSpec, Image, NewVpc, Region, ReservedIp, ReservedIpPlace, Size, Snapshot, SshKey,
+    SshKeyId, Vpc, VpcId,
 };
 
 /// A tag in a list; what it is on is not asked.
@@ -66,6 +66,26 @@ impl Cloud for DigitalOcean {
         let slug = path_word("image slug", slug)?;
         self.http
             .find(&Call::get(format!("/v2/images/{slug}")), "image")
+            .await
+    }
+
+    async fn images_tagged(&self, tag: &Tag) -> CloudResult<Vec<Image>> {
+        let call = Call::get("/v2/images").query("tag_name", tag.as_str());
+        let id = |image: &Image| image.id.to_string();
+        let listed = self.http.list(call, "images", id).await?;
+        // A server that ignores the filter would hand out other people's images.
+        let mut images = Vec::new();
+        for image in listed {
+            if image.has_tag(tag)? {
+                images.push(image);
+            }
+        }
+        Ok(images)
+    }
+
+    async fn delete_image(&self, image: &OwnedImage) -> CloudResult<()> {
+        self.http
+            .delete(&Call::delete(format!("/v2/images/{}", image.id())))
             .await
     }
 
@@ -199,6 +219,20 @@ impl Cloud for DigitalOcean {
         self.http
             .object(&Call::create(path, wire::action(action)), "action")
             .await
+    }
+
+    async fn snapshots_of(&self, droplet: &Owned) -> CloudResult<Vec<Snapshot>> {
+        let call = Call::get(format!("/v2/droplets/{}/snapshots", droplet.id()));
+        let id = |snapshot: &Snapshot| snapshot.id.to_string();
+        self.http.list(call, "snapshots", id).await
+    }
+
+    async fn tag_snapshot(&self, tag: &Tag, snapshot: &Snapshot) -> CloudResult<()> {
+        let path = format!("/v2/tags/{tag}/resources");
+        self.http
+            .json(&Call::post_again(path, wire::tagged_image(snapshot)))
+            .await
+            .map(drop)
     }
 
     async fn action(&self, id: ActionId) -> CloudResult<Option<Action>> {

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::new_droplet::NewDroplet;
+use crate::new_droplet::{BootImage, NewDroplet};
 use crate::tag::{Owned, Tag};
-use crate::types::{DropletAction, FirewallSpec, ReservedIpPlace, Rule};
+use crate::types::{DropletAction, FirewallSpec, ReservedIpPlace, Rule, Snapshot};
 
 /// Longest part of a strange error body that is worth showing.
 const SHOWN: usize = 300;
@@ -35,7 +35,7 @@ pub(super) fn droplet(new: &NewDroplet, operation: &Tag) -> Value {
         "name": new.name,
         "region": new.region,
         "size": new.size,
-        "image": new.image,
+        "image": image(&new.image),
         "ssh_keys": new.ssh_keys,
         "tags": tags.iter().map(Tag::as_str).collect::<Vec<_>>(),
         "vpc_uuid": new.vpc,
@@ -44,6 +44,14 @@ pub(super) fn droplet(new: &NewDroplet, operation: &Tag) -> Value {
         "ipv6": false,
         "with_droplet_agent": false,
     })
+}
+
+/// The cloud's own images are known by their slugs, snapshots only by their numbers.
+fn image(image: &BootImage) -> Value {
+    match image {
+        BootImage::Slug(slug) => json!(slug),
+        BootImage::Snapshot(id) => json!(id),
+    }
 }
 
 pub(super) fn action(action: &DropletAction) -> Value {
@@ -56,6 +64,7 @@ pub(super) fn action(action: &DropletAction) -> Value {
         DropletAction::Resize { size, disk } => {
             json!({"type": "resize", "size": size, "disk": disk})
         }
+        DropletAction::Snapshot { name } => json!({"type": "snapshot", "name": name}),
     }
 }
 
@@ -66,6 +75,12 @@ pub(super) fn tagged(droplets: &[Owned]) -> Value {
         .map(|droplet| json!({"resource_id": droplet.id().to_string(), "resource_type": "droplet"}))
         .collect();
     json!({ "resources": resources })
+}
+
+/// Images have numbers, too, and are named by strings.
+pub(super) fn tagged_image(snapshot: &Snapshot) -> Value {
+    let id = snapshot.id.to_string();
+    json!({ "resources": [{"resource_id": id, "resource_type": "image"}] })
 }
 
 pub(super) fn reserved_ip(place: &ReservedIpPlace) -> Value {

@@ -1,9 +1,12 @@
 //! What the account may do and what there is to buy.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::decode::null_as_default;
-use super::open_enum;
+use super::decode::{lenient_time, null_as_default};
+use super::{ImageId, open_enum, tagged};
+use crate::error::CloudResult;
+use crate::tag::Tag;
 
 open_enum! {
     /// State of the account.
@@ -83,13 +86,13 @@ pub struct Region {
     pub features: Vec<String>,
 }
 
-/// A machine image.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// A machine image: one of the cloud's own, or a snapshot of the account.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct Image {
     /// Number; a slug moves on to newer numbers.
-    pub id: u64,
-    /// For people.
+    pub id: ImageId,
+    /// For people; a snapshot's own name, which need not be unique.
     #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
     /// For example `debian-13-x64`; private images have none.
@@ -103,4 +106,36 @@ pub struct Image {
     /// Smallest disk in GiB that it fits on.
     #[serde(default, deserialize_with = "null_as_default")]
     pub min_disk_size: u64,
+    /// What is billed of a snapshot, in GB.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub size_gigabytes: f64,
+    /// When it was made.
+    #[serde(default, deserialize_with = "lenient_time")]
+    pub created_at: Option<Timestamp>,
+    /// Its tags. `None`: the token may not see them, which is not the same as none.
+    pub tags: Option<Vec<String>>,
+}
+
+impl Image {
+    /// Whether it carries the tag, whatever the case it was first spelled in. Fails when the
+    /// token may not see tags.
+    pub fn has_tag(&self, tag: &Tag) -> CloudResult<bool> {
+        tagged(self.tags.as_deref(), tag)
+    }
+
+    /// Whether droplets of the region can start from it.
+    pub fn offered_in(&self, region: &str) -> bool {
+        self.regions.iter().any(|slug| slug == region)
+    }
+}
+
+/// An image that was taken of a droplet's disk, as the droplet's own list shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Number, the same as the image's.
+    pub id: ImageId,
+    /// Its name; not unique.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub name: String,
 }

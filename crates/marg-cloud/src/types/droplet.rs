@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::decode::{lenient_address, lenient_time, null_as_default, slug_of_object};
-use super::{ActionId, DropletId, VpcId, open_enum};
-use crate::error::{CloudError, CloudResult};
+use super::{ActionId, DropletId, VpcId, open_enum, tagged};
+use crate::error::CloudResult;
 use crate::tag::Tag;
 
 open_enum! {
@@ -139,15 +139,7 @@ impl Droplet {
     /// Whether it carries the tag, whatever the case it was first spelled in. Fails when the
     /// token may not see tags.
     pub fn has_tag(&self, tag: &Tag) -> CloudResult<bool> {
-        let Some(tags) = &self.tags else {
-            return Err(CloudError::ScopeMissing {
-                field: "tags",
-                scope: "tag:read",
-            });
-        };
-        Ok(tags
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(tag.as_str())))
+        tagged(self.tags.as_deref(), tag)
     }
 
     /// Its own public address. `reserved` are the account's reserved IPs: an assigned one is
@@ -224,5 +216,10 @@ pub enum DropletAction {
         size: String,
         /// Whether the disk grows too, which can never be undone.
         disk: bool,
+    },
+    /// Keeps the disk as an image of that name.
+    Snapshot {
+        /// Name of the image.
+        name: String,
     },
 }

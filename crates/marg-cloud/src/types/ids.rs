@@ -28,6 +28,10 @@ id!(
     ActionId(u64) Copy
 );
 id!(
+    /// An image's number; a snapshot is an image, and has the same.
+    ImageId(u64) Copy
+);
+id!(
     /// An SSH key's number.
     SshKeyId(u64) Copy
 );

@@ -3,6 +3,7 @@
 
 mod converging;
 mod creating;
+mod images;
 mod network;
 mod power;
 mod requests;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use marg_cloud::{NewDroplet, SshKeyId, Tag, VpcId};
+use marg_cloud::{BootImage, NewDroplet, SshKeyId, Tag, VpcId};
 use marg_model::Secret;
 use serde_json::{Value, json};
 
@@ -143,7 +143,7 @@ pub fn http1() -> NewDroplet {
         name: "lab-http1".to_owned(),
         region: "fra1".to_owned(),
         size: "s-1vcpu-1gb".to_owned(),
-        image: "debian-13-x64".to_owned(),
+        image: BootImage::Slug("debian-13-x64".to_owned()),
         ssh_keys: vec![SshKeyId(1)],
         environment: Tag::environment("lab").unwrap(),
         tags: vec![Tag::group("lab", "http").unwrap()],

@@ -67,9 +67,13 @@ pub fn changes(
         let price = price.map_or("unknown price".to_owned(), |s| {
             format!("${}/month", s.price_monthly)
         });
+        let image = match situation.bake_for(blueprint, host) {
+            Some(bake) => format!("{} (baked {})", host.image, bake.day()),
+            None => host.image.clone(),
+        };
         let details = vec![format!(
-            "{} {} {} {price}",
-            host.size, host.image, blueprint.environment.region
+            "{} {image} {} {price}",
+            host.size, blueprint.environment.region
         )];
         add(
             CloudKind::Droplet,
@@ -154,12 +158,15 @@ pub fn obsolete_firewalls<'a>(
         .map(|group| desired::firewall_name(blueprint, group))
         .collect();
     let prefix = desired::firewall_name(blueprint, "");
+    let builders = desired::builders_firewall_name(blueprint);
     let found = &situation.found;
     let names = found
         .firewalls
         .iter()
         .map(|firewall| firewall.name.as_str());
-    names.filter(move |name| name.starts_with(&prefix) && !wanted.contains(*name))
+    names.filter(move |name| {
+        name.starts_with(&prefix) && !wanted.contains(*name) && *name != builders
+    })
 }
 
 /// Droplets without their group's tag: the group's firewall does not cover them.

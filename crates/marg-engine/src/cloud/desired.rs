@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use marg_cloud::{FirewallSpec, Peers, Rule};
+use marg_cloud::{FirewallSpec, Peers, Rule, Tag};
 use marg_model::Blueprint;
 use marg_resources::{Opening, OtherOpening, Peer, Role};
 
@@ -35,6 +35,28 @@ pub fn firewall_name(blueprint: &Blueprint, group: &str) -> String {
     format!("{}-{group}", name(blueprint))
 }
 
+/// Name of the firewall of machines on which images are made.
+pub fn builders_firewall_name(blueprint: &Blueprint) -> String {
+    firewall_name(blueprint, "bake")
+}
+
+/// Machines on which images are made serve nobody: only operators get in.
+pub fn builders_firewall(blueprint: &Blueprint, tag: &Tag) -> FirewallSpec {
+    let mut operators = Peers::default();
+    add_peer(&mut operators, blueprint, &Peer::Operators);
+    FirewallSpec {
+        name: builders_firewall_name(blueprint),
+        inbound: vec![Rule {
+            protocol: "tcp".to_owned(),
+            ports: "22".to_owned(),
+            peers: operators,
+        }],
+        outbound: everywhere(),
+        tags: vec![tag.to_string()],
+        droplet_ids: Vec::new(),
+    }
+}
+
 fn firewall(blueprint: &Blueprint, roles: &[&dyn Role], group: &str) -> FirewallSpec {
     let openings = openings(blueprint, roles, group);
     let ports: BTreeSet<(&str, u16)> = openings.iter().map(|(what, _)| *what).collect();
@@ -56,10 +78,7 @@ fn firewall(blueprint: &Blueprint, roles: &[&dyn Role], group: &str) -> Firewall
     FirewallSpec {
         name: firewall_name(blueprint, group),
         inbound: inbound.collect(),
-        outbound: ["tcp", "udp", "icmp"]
-            .into_iter()
-            .map(everything_out)
-            .collect(),
+        outbound: everywhere(),
         tags: vec![blueprint.group_tag(group)],
         droplet_ids: Vec::new(),
     }
@@ -113,6 +132,10 @@ fn add_peer(peers: &mut Peers, blueprint: &Blueprint, peer: &Peer) {
     peers.addresses.dedup();
     peers.tags.sort();
     peers.tags.dedup();
+}
+
+fn everywhere() -> Vec<Rule> {
+    ["tcp", "udp", "icmp"].map(everything_out).to_vec()
 }
 
 fn everything_out(protocol: &str) -> Rule {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use marg_cloud::{
-    Cloud, CloudError, Droplet, FirewallSpec, How, Journal, NewDroplet, NewVpc, Owned, SshKey, Tag,
-    Vpc, assign_reserved_ip, ensure_droplet, ensure_firewall, ensure_reserved_ip, ensure_ssh_key,
-    ensure_vpc, wait_until_enforced, wait_until_ready,
+    BootImage, Cloud, CloudError, Droplet, FirewallSpec, How, Journal, NewDroplet, NewVpc, Owned,
+    SshKey, Tag, Vpc, assign_reserved_ip, ensure_droplet, ensure_firewall, ensure_reserved_ip,
+    ensure_ssh_key, ensure_vpc, wait_until_enforced, wait_until_ready,
 };
 use marg_model::{Blueprint, Event, Host};
 
@@ -21,17 +21,33 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 
 /// Whatever is changed, it is changed in one environment.
-struct Making<'a> {
-    engine: &'a Engine,
-    cloud: &'a dyn Cloud,
-    blueprint: &'a Blueprint,
-    environment: Tag,
+pub struct Making<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// Its cloud.
+    pub cloud: &'a dyn Cloud,
+    /// What is made.
+    pub blueprint: &'a Blueprint,
+    /// Tag of everything that is made.
+    pub environment: Tag,
 }
 
 /// What every droplet is made with.
-struct Ground {
+pub struct Ground {
     key: SshKey,
     vpc: Vpc,
+}
+
+/// A machine to be made.
+pub struct Order<'a> {
+    /// Name of the host that it becomes.
+    pub host: &'a str,
+    /// Size slug.
+    pub size: &'a str,
+    /// What its disk begins as.
+    pub image: BootImage,
+    /// Tags beside the environment's.
+    pub tags: Vec<Tag>,
 }
 
 /// Opens everything that is to be: keys, tags, network, droplets; firewalls let in the new beside
@@ -47,10 +63,7 @@ pub async fn open(
     engine.emit(Event::PhaseStarted {
         name: "cloud".to_owned(),
     });
-    let missing = situation.missing(blueprint).count();
-    if missing > 0 {
-        check_limit(engine.cloud(), missing).await?;
-    }
+    check_limit(engine.cloud(), situation.missing(blueprint).count()).await?;
     let making = Making::of(engine, blueprint)?;
     let (ground, ()) = tokio::try_join!(making.ground(), making.all_tags())?;
     let mut firewalls = firewall_changes(blueprint, engine.roles(), &situation.found);
@@ -112,7 +125,10 @@ pub async fn close(
 }
 
 /// Asked before anything is changed.
-async fn check_limit(cloud: &dyn Cloud, wanted: usize) -> Result<(), EngineError> {
+pub async fn check_limit(cloud: &dyn Cloud, wanted: usize) -> Result<(), EngineError> {
+    if wanted == 0 {
+        return Ok(());
+    }
     let (account, present) = tokio::try_join!(cloud.account(), cloud.droplet_count())?;
     match account.droplet_limit {
         Some(limit) if present + wanted as u64 > limit => Err(EngineError::DropletLimit {
@@ -125,7 +141,8 @@ async fn check_limit(cloud: &dyn Cloud, wanted: usize) -> Result<(), EngineError
 }
 
 impl<'a> Making<'a> {
-    fn of(engine: &'a Engine, blueprint: &'a Blueprint) -> Result<Self, EngineError> {
+    /// Hands to the environment.
+    pub fn of(engine: &'a Engine, blueprint: &'a Blueprint) -> Result<Self, EngineError> {
         Ok(Making {
             engine,
             cloud: engine.cloud(),
@@ -135,7 +152,7 @@ impl<'a> Making<'a> {
     }
 
     /// The operator's key and the private network.
-    async fn ground(&self) -> Result<Ground, EngineError> {
+    pub async fn ground(&self) -> Result<Ground, EngineError> {
         let environment = &self.blueprint.environment;
         let name = desired::name(self.blueprint);
         let public_key = self.engine.identity().public_openssh();
@@ -153,7 +170,7 @@ impl<'a> Making<'a> {
     }
 
     /// A firewall that names a tag is refused before the tag exists.
-    async fn all_tags(&self) -> Result<(), EngineError> {
+    pub async fn all_tags(&self) -> Result<(), EngineError> {
         let mut tags = vec![Tag::marg(), self.environment.clone()];
         tags.push(Tag::new(&phase_tag(self.blueprint))?);
         for host in &self.blueprint.hosts {
@@ -204,14 +221,26 @@ impl<'a> Making<'a> {
             return Ok(droplets);
         }
         let journal = Journal::open(self.engine.vault().path("journal.json")).await?;
-        let made = try_join_all(
-            missing
-                .iter()
-                .map(|host| self.create(&journal, ground, host)),
-        )
-        .await?;
-        let waiting: Vec<_> = made.iter().map(|(_, d)| (d.id, d.name.clone())).collect();
+        let making = missing.iter();
+        let making = making.map(|host| self.create(&journal, ground, situation, host));
+        let made = try_join_all(making).await?;
+        self.ready(situation, &made).await?;
+        for (host, droplet) in missing.into_iter().zip(made) {
+            journal.forget(&droplet.name).await?;
+            droplets.insert(host.name.clone(), droplet);
+        }
+        Ok(droplets)
+    }
+
+    /// Waits until droplets are ready; gives them as they are then.
+    pub async fn ready(
+        &self,
+        situation: &Situation,
+        made: &[Droplet],
+    ) -> Result<Vec<Droplet>, EngineError> {
+        let waiting: Vec<_> = made.iter().map(|d| (d.id, d.name.clone())).collect();
         let reserved = situation.found.reserved_addresses();
+        let mut ready = Vec::new();
         let mut failed = Vec::new();
         wait_until_ready(
             self.cloud,
@@ -219,48 +248,72 @@ impl<'a> Making<'a> {
             &waiting,
             &reserved,
             |_, outcome| match outcome {
-                Ok(ready) => self.say(format!("droplet {}", ready.droplet.name), "ready"),
+                Ok(one) => {
+                    self.say(format!("droplet {}", one.droplet.name), "ready");
+                    ready.push(one.droplet);
+                }
                 Err(error) => failed.push(error),
             },
         )
         .await?;
-        if let Some(error) = failed.into_iter().next() {
-            return Err(error.into());
+        match failed.into_iter().next() {
+            Some(error) => Err(error.into()),
+            None => Ok(ready),
         }
-        for (host, droplet) in made {
-            journal.forget(&droplet.name).await?;
-            droplets.insert(host, droplet);
-        }
-        Ok(droplets)
     }
 
+    /// Creates a host's droplet, from the newest baked image that fits.
     async fn create(
         &self,
         journal: &Journal,
         ground: &Ground,
+        situation: &Situation,
         host: &Host,
-    ) -> Result<(String, Droplet), EngineError> {
-        let name = self.blueprint.droplet_name(&host.name);
+    ) -> Result<Droplet, EngineError> {
+        let image = match situation.bake_for(self.blueprint, host) {
+            Some(bake) => BootImage::Snapshot(bake.id()),
+            None => BootImage::Slug(host.image.clone()),
+        };
+        let order = Order {
+            host: &host.name,
+            size: &host.size,
+            image,
+            tags: vec![
+                Tag::new(&self.blueprint.group_tag(&host.group))?,
+                Tag::new(&phase_tag(self.blueprint))?,
+            ],
+        };
+        self.make(journal, ground, &order).await
+    }
+
+    /// Creates a droplet, or finds the one that an earlier run created.
+    pub async fn make(
+        &self,
+        journal: &Journal,
+        ground: &Ground,
+        order: &Order<'_>,
+    ) -> Result<Droplet, EngineError> {
+        let name = self.blueprint.droplet_name(order.host);
         let first_key = self.engine.vault().first_host_key(&name)?;
         // Pinned before the droplet is asked for: its very first answer is checked.
         self.engine.pin(&name, &first_key.host_key())?;
         let new = NewDroplet {
             name: name.clone(),
             region: self.blueprint.environment.region.clone(),
-            size: host.size.clone(),
-            image: host.image.clone(),
+            size: order.size.to_owned(),
+            image: order.image.clone(),
             ssh_keys: vec![ground.key.id],
             environment: self.environment.clone(),
-            tags: vec![
-                Tag::new(&self.blueprint.group_tag(&host.group))?,
-                Tag::new(&phase_tag(self.blueprint))?,
-            ],
+            tags: order.tags.clone(),
             vpc: ground.vpc.id.clone(),
-            user_data: user_data(&host.name, self.engine.identity(), &first_key),
+            user_data: user_data(order.host, self.engine.identity(), &first_key),
             monitoring: false,
         };
         let ensured = ensure_droplet(self.cloud, journal, &new).await?;
         let action = match ensured.how {
+            How::Created if matches!(order.image, BootImage::Snapshot(_)) => {
+                "created from the baked image"
+            }
             How::Created => "created",
             How::Adopted => "adopted after a lost answer",
             How::Found => "found",
@@ -272,11 +325,11 @@ impl<'a> Making<'a> {
                 stray.name, stray.id
             );
             self.engine.emit(Event::Note {
-                host: Some(host.name.clone()),
+                host: Some(order.host.to_owned()),
                 message,
             });
         }
-        Ok((host.name.clone(), ensured.droplet))
+        Ok(ensured.droplet)
     }
 
     /// Makes the entry address lead to the droplet.

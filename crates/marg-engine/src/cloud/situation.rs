@@ -12,13 +12,18 @@ use marg_resources::Role;
 
 use super::changes::{changes, monthly};
 use super::leaving::{Leaving, is_left_behind, leaving};
+use crate::bake::image::{Bake, newest};
 use crate::environment::{CloudChange, Monthly};
 
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Droplets that carry the environment's tag.
+    /// Droplets that carry the environment's tag: the fleet.
     pub droplets: Vec<Droplet>,
+    /// Those with the tag on which an image is made; they are no part of the fleet.
+    pub builders: Vec<Droplet>,
+    /// Images that were baked for the environment.
+    pub bakes: Vec<Bake>,
     /// Reserved addresses of the account.
     pub reserved: Vec<ReservedIp>,
     /// Private networks of the account.
@@ -40,16 +45,23 @@ impl Found {
     ) -> Result<Found, CloudError> {
         let tag = Tag::new(&blueprint.tag())?;
         let fingerprint = md5_fingerprint(public_key)?;
-        let (droplets, reserved, vpcs, firewalls, sizes, ssh_key) = tokio::try_join!(
+        let environment = &blueprint.environment.name;
+        let bake = Tag::bake(environment)?;
+        let (droplets, reserved, vpcs, firewalls, sizes, ssh_key, images) = tokio::try_join!(
             cloud.droplets_tagged(&tag),
             cloud.reserved_ips(),
             cloud.vpcs(),
             cloud.firewalls(),
             cloud.sizes(),
             cloud.find_ssh_key(&fingerprint),
+            cloud.images_tagged(&bake),
         )?;
+        let (builders, droplets) = apart(droplets);
+        let bakes = images.iter().map(|image| Bake::read(environment, image));
         Ok(Found {
             droplets,
+            builders,
+            bakes: bakes.collect::<Result<_, _>>()?,
             reserved,
             vpcs,
             firewalls,
@@ -58,13 +70,16 @@ impl Found {
         })
     }
 
-    /// Asks for what a fleet that exists needs to be reached: two requests instead of six.
+    /// Asks for what a fleet that exists needs to be reached: two requests instead of seven.
     pub async fn machines(cloud: &dyn Cloud, blueprint: &Blueprint) -> Result<Found, CloudError> {
         let tag = Tag::new(&blueprint.tag())?;
         let (droplets, reserved) =
             tokio::try_join!(cloud.droplets_tagged(&tag), cloud.reserved_ips())?;
+        let (builders, droplets) = apart(droplets);
         Ok(Found {
             droplets,
+            builders,
+            bakes: Vec::new(),
             reserved,
             vpcs: Vec::new(),
             firewalls: Vec::new(),
@@ -77,6 +92,13 @@ impl Found {
     pub fn reserved_addresses(&self) -> BTreeSet<Ipv4Addr> {
         self.reserved.iter().map(|reserved| reserved.ip).collect()
     }
+}
+
+/// Droplets on which an image is made, and the fleet's.
+fn apart(droplets: Vec<Droplet>) -> (Vec<Droplet>, Vec<Droplet>) {
+    let bakes = |tag: &String| tag.to_ascii_lowercase().starts_with("marg-bake:");
+    let is_builder = |droplet: &Droplet| droplet.tags.iter().flatten().any(bakes);
+    droplets.into_iter().partition(is_builder)
 }
 
 /// What was found beside what is wanted.
@@ -137,6 +159,8 @@ impl Situation {
             left_behind: Vec::new(),
             api_url: None,
         };
+        let builders = situation.found.builders.iter();
+        situation.notes = builders.map(|one| left_over(&one.name)).collect();
         for droplet in situation.found.droplets.clone() {
             situation.place(blueprint, phases, droplet);
         }
@@ -207,6 +231,17 @@ impl Situation {
             .filter(|host| !self.by_host.contains_key(&host.name))
     }
 
+    /// The baked image that a new machine for the host starts from, if there is one.
+    pub fn bake_for(&self, blueprint: &Blueprint, host: &Host) -> Option<&Bake> {
+        let size = self
+            .found
+            .sizes
+            .iter()
+            .find(|size| size.slug == host.size)?;
+        let region = &blueprint.environment.region;
+        newest(&self.found.bakes, host, region, size.disk)
+    }
+
     /// The fleet as it is: machines that exist have addresses, others are pending.
     pub fn fleet(&self, blueprint: &Blueprint) -> Fleet {
         let reserved = self.found.reserved_addresses();
@@ -243,6 +278,14 @@ impl Situation {
             ..Fleet::pending(blueprint)
         }
     }
+}
+
+/// Somebody may be at work with it just now.
+fn left_over(builder: &str) -> String {
+    format!(
+        "droplet {builder} bakes an image; if nobody is baking now, `marg bake` goes on with it, \
+         and `marg bake --remove` takes it away"
+    )
 }
 
 /// A host with data goes only when it is named.
@@ -288,3 +331,7 @@ fn entry(found: &Found, hint: Option<Ipv4Addr>) -> Option<ReservedIp> {
 #[cfg(test)]
 #[path = "situation_tests.rs"]
 pub(crate) mod tests;
+
+#[cfg(test)]
+#[path = "bakes_tests.rs"]
+mod bakes_tests;

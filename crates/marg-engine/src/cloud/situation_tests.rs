@@ -81,7 +81,8 @@ fn marg_roles_schemas() -> &'static [marg_model::RoleSchema] {
     ]
 }
 
-fn droplet(id: u64, name: &str, tags: &[&str]) -> Droplet {
+/// An active droplet of that name.
+pub fn droplet(id: u64, name: &str, tags: &[&str]) -> Droplet {
     serde_json::from_value(json!({
         "id": id, "name": name, "status": "active", "tags": tags, "size_slug": "s-1vcpu-1gb",
         "memory": 1024, "vcpus": 1, "disk": 25,
@@ -94,12 +95,15 @@ fn droplet(id: u64, name: &str, tags: &[&str]) -> Droplet {
     .unwrap()
 }
 
-fn found(droplets: Vec<Droplet>) -> Found {
+/// These droplets, the first of them with the entry address, and one size.
+pub fn found(droplets: Vec<Droplet>) -> Found {
     let reserved = json!([{"ip": "198.18.240.1", "droplet": {"id": 1}}]);
     let size = json!([{"slug": "s-1vcpu-1gb", "memory": 1024, "vcpus": 1, "disk": 25,
         "price_monthly": 6.0, "price_hourly": 0.009, "regions": ["fra1"], "available": true}]);
     Found {
         droplets,
+        builders: Vec::new(),
+        bakes: Vec::new(),
         reserved: serde_json::from_value(reserved).unwrap(),
         vpcs: Vec::new(),
         firewalls: Vec::new(),
@@ -108,7 +112,8 @@ fn found(droplets: Vec<Droplet>) -> Found {
     }
 }
 
-const HTTP: &[&str] = &["marg", "marg-env:shop", "marg-group:shop:http"];
+/// Tags of a web server.
+pub const HTTP: &[&str] = &["marg", "marg-env:shop", "marg-group:shop:http"];
 const REDIS: &[&str] = &["marg", "marg-env:shop", "marg-group:shop:redis"];
 
 #[test]
