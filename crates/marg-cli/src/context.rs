@@ -3,11 +3,11 @@
 use std::env;
 use std::path::PathBuf;
 
-use marg::{Blueprint, Endpoint, Engine, Event, Project};
+use marg::{Blueprint, Edited, Endpoint, Engine, Event, Project};
 
 use crate::args::{Global, PhaseArg};
 use crate::failure::Failure;
-use crate::output::{Output, Shape};
+use crate::output::{Output, Question, Shape};
 use crate::verbs::lab;
 
 /// The global options and the output.
@@ -58,6 +58,33 @@ impl Context {
             });
         }
         Ok(living)
+    }
+
+    /// Whether the operator is asked before something is paid for or stops: in the lab nothing is
+    /// billed, and --yes answers in advance.
+    pub fn asks(&self, session: &Session) -> bool {
+        !session.in_lab && !self.global.yes
+    }
+
+    /// Ends the run unless the operator says yes.
+    pub async fn agree(&self, text: &str) -> Result<(), Failure> {
+        let question = Question {
+            text,
+            wanted: "yes",
+            option: "--yes",
+        };
+        self.output.ask(&question).await
+    }
+
+    /// Writes a changed inventory, and says what it says now.
+    pub fn save(&self, edited: &Edited) -> Result<(), Failure> {
+        edited.save()?;
+        let file = edited.project.path().display();
+        self.output.sink().emit(Event::Note {
+            host: None,
+            message: format!("{file} says {}", edited.change),
+        });
+        Ok(())
     }
 
     /// The project: the named inventory, or the one that is found from the working folder.

@@ -3,7 +3,7 @@
 use crate::args::PhaseArg;
 use crate::context::{Context, Session};
 use crate::failure::Failure;
-use crate::output::{Question, Shape};
+use crate::output::Shape;
 use crate::render;
 
 /// Make images from which new hosts of a group serve sooner
@@ -67,12 +67,12 @@ async fn list(session: &Session, context: &Context) -> Result<(), Failure> {
 }
 
 async fn remove(groups: &[String], session: &Session, context: &Context) -> Result<(), Failure> {
-    if !context.global.yes {
+    if context.asks(session) {
         let bakes = session.engine.bakes(&session.blueprint).await?;
         let shown = render::bakes_to_remove(&bakes, groups);
-        if !session.in_lab && !shown.is_empty() {
+        if !shown.is_empty() {
             context.output.aside(&shown);
-            ask(context, "Remove them?").await?;
+            context.agree("Remove them?").await?;
         }
     }
     context.output.listen(Shape::Events, false)?;
@@ -91,23 +91,14 @@ async fn bake(args: &Args, session: &Session, context: &Context) -> Result<(), F
         return context.output.text(&shown);
     }
     context.output.aside(&shown);
-    if !session.in_lab && !context.global.yes {
-        ask(context, "Make them?").await?;
+    if context.asks(session) {
+        context.agree("Make them?").await?;
     }
     context.output.listen(Shape::Events, false)?;
     let baked = engine.bake(blueprint, &args.groups).await;
     let report = baked.map_err(interrupted)?;
     context.output.result("baked", &report)?;
     context.output.text(&render::baked(&report))
-}
-
-async fn ask(context: &Context, text: &str) -> Result<(), Failure> {
-    let question = Question {
-        text,
-        wanted: "yes",
-        option: "--yes",
-    };
-    context.output.ask(&question).await
 }
 
 /// A machine that was left is paid for.

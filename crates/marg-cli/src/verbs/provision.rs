@@ -5,7 +5,7 @@ use marg::{Action, Blueprint, CloudKind, Engine, Situation};
 use crate::args::PhaseArg;
 use crate::context::{Context, Session};
 use crate::failure::{Failure, Kind};
-use crate::output::{Question, Shape};
+use crate::output::Shape;
 use crate::render;
 
 /// Make the environment what the inventory says
@@ -42,7 +42,7 @@ Examples:
 /// Provisions and reports.
 pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let session = context.session(args.phase, Shape::Events).await?;
-    if !session.in_lab && !context.global.yes {
+    if context.asks(&session) {
         confirm(&session, context).await?;
     }
     context.output.listen(Shape::Events, false)?;
@@ -81,12 +81,7 @@ async fn confirm(session: &Session, context: &Context) -> Result<(), Failure> {
     context
         .output
         .aside(&render::bill(name, &situation.changes, situation.monthly));
-    let question = Question {
-        text: "Go on?",
-        wanted: "yes",
-        option: "--yes",
-    };
-    context.output.ask(&question).await
+    context.agree("Go on?").await
 }
 
 fn changes_droplets(situation: &Situation) -> bool {

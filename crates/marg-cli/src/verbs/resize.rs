@@ -1,12 +1,10 @@
 //! `marg resize`
 
-use marg::Event;
-
 use super::provision::make_true;
 use crate::args::PhaseArg;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Question, Shape};
+use crate::output::Shape;
 use crate::render;
 
 /// Give a host a larger or smaller machine
@@ -67,13 +65,8 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         return context.output.text(&shown);
     }
     context.output.aside(&shown);
-    if !session.in_lab && !context.global.yes {
-        let question = Question {
-            text: "Switch it off?",
-            wanted: "yes",
-            option: "--yes",
-        };
-        context.output.ask(&question).await?;
+    if context.asks(&session) {
+        context.agree("Switch it off?").await?;
     }
     context.output.listen(Shape::Events, false)?;
     let report = engine.resize(&session.blueprint, host, size, *disk).await?;
@@ -82,12 +75,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         .host(host)
         .is_none_or(|own| own.size != *size)
     {
-        edited.save()?;
-        let file = edited.project.path().display();
-        context.output.sink().emit(Event::Note {
-            host: None,
-            message: format!("{file} says {}", edited.change),
-        });
+        context.save(&edited)?;
     }
     let phase = session.blueprint.phase.number;
     let after = edited.project.blueprint(Some(phase))?;

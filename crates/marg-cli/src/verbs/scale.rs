@@ -3,14 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use marg::{Blueprint, Event, Situation};
+use marg::{Blueprint, Situation};
 use serde::Serialize;
 
 use super::provision::make_true;
 use crate::args::PhaseArg;
 use crate::context::{Context, Session};
 use crate::failure::Failure;
-use crate::output::{Question, Shape};
+use crate::output::Shape;
 use crate::render;
 
 /// Give a group more hosts or fewer
@@ -139,25 +139,15 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         &situation.changes,
         situation.monthly,
     ));
-    if !session.in_lab && !context.global.yes {
+    if context.asks(&session) {
         let plan = session.engine.plan(&after).await?;
         let plan = render::plan(&after, &plan, context.output.is_verbose());
         context.output.aside(&plan);
-        let question = Question {
-            text: "Make it so?",
-            wanted: "yes",
-            option: "--yes",
-        };
-        context.output.ask(&question).await?;
+        context.agree("Make it so?").await?;
     }
     context.output.listen(Shape::Events, false)?;
     if from != scaled.to {
-        edited.save()?;
-        let file = edited.project.path().display();
-        context.output.sink().emit(Event::Note {
-            host: None,
-            message: format!("{file} says {}", edited.change),
-        });
+        context.save(&edited)?;
     }
     let made = make_true(&session.engine, &after, &[], context).await;
     made.map_err(|failure| kept(failure, &edited.change))?;
