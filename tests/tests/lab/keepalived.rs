@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use marg_tests::fleet::{FLOW, Fleet, lab_api};
+use marg_tests::program::Marg;
 use marg_tests::project::{Project, replaced};
 use marg_tests::scan;
 use marg_tests::wait::until_true;
@@ -87,15 +88,20 @@ fn other(balancer: &str) -> &'static str {
     if balancer == "lb1" { "lb2" } else { "lb1" }
 }
 
-/// What a balancer takes itself for, asked without its network.
+/// What a balancer takes itself for, asked without its network; nothing while it still boots.
 fn state(balancer: &str) -> String {
-    inside(balancer, "cat /var/lib/marg-entry/state")
+    let said = shell(balancer, "cat /var/lib/marg-entry/state").run();
+    said.stdout.trim().to_owned()
 }
 
 fn inside(balancer: &str, script: &str) -> String {
-    let name = format!("{ENVIRONMENT}-{balancer}");
-    let outcome = marg(["lab", "shell", &name, "sh", "-c", script]).run();
+    let outcome = shell(balancer, script).run();
     outcome.ok().stdout.trim().to_owned()
+}
+
+fn shell(balancer: &str, script: &str) -> Marg {
+    let name = format!("{ENVIRONMENT}-{balancer}");
+    marg(["lab", "shell", &name, "sh", "-c", script])
 }
 
 fn fault(balancer: &str, what: &str) {
