@@ -5,7 +5,9 @@
 //! host joins only what says of itself, at that moment, that it is the master. Sentinel's own file is
 //! written once; after that Sentinel is asked and told.
 
-use marg_model::{Blueprint, RoleSchema, Secret, SecretKind, SecretSpec, Setting, SettingKind};
+use marg_model::{
+    Blueprint, Host, RoleSchema, Secret, SecretKind, SecretSpec, Setting, SettingKind,
+};
 use marg_resources::kinds::{Command, File, Package, Service};
 use marg_resources::{Check, Context, Opening, Peer, Resource, Role, RoleError};
 use minijinja::Value;
@@ -106,7 +108,7 @@ impl Role for RedisSentinel {
         resources.extend(redis::drop_in(SERVICE, UNIT.render(())?));
         resources.push(own_file(context, &fleet)?.into());
         resources.push(Service::running(SERVICE).into());
-        resources.push(scripts::parameters(&parameters(context, &fleet)).into());
+        resources.push(scripts::knowledge(&parameters(context, &fleet), &fleet).into());
         Ok(resources)
     }
 
@@ -159,6 +161,12 @@ struct Fellows {
     /// Its private address.
     address: String,
     count: usize,
+    /// Private addresses of all hosts that may have Redis, those on their way out included.
+    fellows: Vec<String>,
+    /// Those of the hosts with a Sentinel that come before this one.
+    before: Vec<String>,
+    /// How many come after it.
+    after: usize,
 }
 
 impl Fellows {
@@ -172,11 +180,19 @@ impl Fellows {
             .filter(|host| host.has_role("redis"))
             .find(|host| context.fleet.leads("redis", &host.name))
             .unwrap_or(context.host);
+        let address = |host: &Host| network::private(context.fleet, host).to_string();
+        let redis = context.fleet.peers().filter(|host| host.has_role("redis"));
+        let own = |host: &&&Host| host.name != context.host.name;
+        let before = hosts.iter().take_while(own);
+        let before: Vec<String> = before.map(|host| address(host)).collect();
         Fellows {
             leads: leader.name == context.host.name,
             leader: leader.name.clone(),
-            address: network::private(context.fleet, leader).to_string(),
+            address: address(leader),
             count: hosts.len(),
+            fellows: redis.map(address).collect(),
+            after: hosts.len().saturating_sub(before.len() + 1),
+            before,
         }
     }
 

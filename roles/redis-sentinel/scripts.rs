@@ -161,26 +161,59 @@ pub fn refuse_password(name: &str) -> Command {
     )
 }
 
-/// What differs is set; Sentinel writes it down itself.
-pub fn parameters(wanted: &[(&'static str, u64)]) -> Command {
+/// What Sentinel knows: the parameters, which are set where they differ, and the hosts. It keeps a
+/// machine that was replaced for ever, and counts it when a majority is needed; whom no fellow
+/// has for an address is forgotten, while the master is well.
+pub fn knowledge(wanted: &[(&'static str, u64)], fleet: &Fellows) -> Command {
     let set: String = wanted
         .iter()
         .map(|(name, value)| format!("SENTINEL SET {MASTER} {name} {value}\n"))
         .collect();
-    let body = format!(
-        "{}printf '%s' {} | sentinel >/dev/null",
+    let functions = format!(
+        "{}FELLOWS={}\n\
+         look() {{ said=$(printf '%s\\n' 'SENTINEL MASTER {MASTER}' 'SENTINEL SENTINELS {MASTER}' \
+         'SENTINEL REPLICAS {MASTER}' | sentinel \"$@\"); }}\n\
+         strange() {{\n  key=\n  for word in $said; do\n    \
+         [ \"$key\" != ip ] || case \" $FELLOWS \" in *\" $word \"*) ;; *) return 0 ;; esac\n    \
+         key=$word\n  done\n  return 1\n}}\n\
+         well() {{ case $said in *' flags master '*) ;; *) return 1 ;; esac; }}\n",
         ask::functions(),
-        quote(&set)
+        quote(&fleet.fellows.join(" ")),
+    );
+    // One after the other: those that still know everything could replace a master meanwhile.
+    let turns: String = fleet
+        .before
+        .iter()
+        .map(|address| {
+            let settled = format!("{{ look -h {}; well && ! strange; }}", quote(address));
+            let failure = format!(
+                "Sentinel on {address} still knows machines that are gone, or does not answer; see \
+                 what that host says and run the same command again"
+            );
+            until(&settled, &failure)
+        })
+        .collect();
+    let others = fleet.before.len() + fleet.after;
+    let again = until(
+        &format!(
+            "{{ look; case $said in *' num-other-sentinels {others} '*) ;; *) false ;; esac; }}"
+        ),
+        "Sentinel did not find its fellows again; see /var/log/redis/redis-sentinel.log",
+    );
+    let body = format!(
+        "{functions}printf '%s' {set} | sentinel >/dev/null\nlook\n\
+         if well && strange; then\n{turns}\
+         echo 'SENTINEL RESET {MASTER}' | sentinel >/dev/null\n{again}fi",
+        set = quote(&set),
     );
     let tests = wanted
         .iter()
         .map(|(name, value)| format!("case $said in *' {name} {value} '*) ;; *) exit 1 ;; esac\n"));
-    let is_set = format!(
-        "{}said=$(echo 'SENTINEL MASTER {MASTER}' | sentinel)\n{}",
-        ask::functions(),
+    let is_so = format!(
+        "{functions}look\n{}! well || ! strange",
         tests.collect::<String>()
     );
-    Command::new("parameters of Sentinel", body).unless(is_set)
+    Command::new("what Sentinel knows", body).unless(is_so)
 }
 
 /// A master whose replicas are taken away insists on none.

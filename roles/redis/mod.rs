@@ -10,16 +10,20 @@ use marg_resources::{
 use minijinja::Value;
 use serde::Serialize;
 
+use self::live::Live;
 use crate::render::{Template, template, trusted};
 use crate::{memory, network};
 
 pub mod ask;
 mod handover;
 mod leader;
+mod live;
 pub mod sizing;
 
 const MAIN: Template = template!("redis", "templates/redis.conf");
 const CACHE: Template = template!("redis", "templates/redis-cache.conf");
+const MAIN_LIVE: Template = template!("redis", "templates/live.conf");
+const CACHE_LIVE: Template = template!("redis", "templates/live-cache.conf");
 const PASSWORD: Template = template!("redis", "templates/password.conf");
 const UNIT: Template = template!("redis", "templates/redis-server.service.conf");
 
@@ -94,14 +98,22 @@ impl Role for Redis {
         let limits = limits(context);
         let both = "redis.maxmemory_mib and redis.cache_maxmemory_mib together";
         memory::must_fit(context, both, limits.main + limits.cache)?;
-        let main = File::new("/etc/redis/redis.conf", conf(&MAIN, context, limits.main)?);
-        let cache = conf(&CACHE, context, limits.cache)?;
-        let cache = File::new("/etc/redis/redis-cache.conf", cache);
+        let main = File::new("/etc/redis/redis.conf", conf(&MAIN, context)?);
+        let cache = File::new("/etc/redis/redis-cache.conf", conf(&CACHE, context)?);
+        let main_live = Live::new("/etc/redis/live.conf", PORT, &MAIN_LIVE, limits.main)?;
+        let cache_live = Live::new(
+            "/etc/redis/live-cache.conf",
+            CACHE_PORT,
+            &CACHE_LIVE,
+            limits.cache,
+        )?;
         let mut resources = vec![
             // Without it the fork that writes to disk fails when memory is half full.
             Sysctl::new("vm.overcommit_memory", "1").into(),
             Package::new("redis-server").into(),
             owned(File::secret(PASSWORD_FILE, password(context)?)),
+            main_live.file().into(),
+            cache_live.file().into(),
             main.mode(0o640)
                 .owner("redis", "redis")
                 .notify(Notice::restart(MAIN_UNIT)),
@@ -113,6 +125,8 @@ impl Role for Redis {
         resources.extend(drop_in(MAIN_UNIT, UNIT.render(())?));
         resources.push(Service::running(MAIN_UNIT).into());
         resources.push(Service::running(CACHE_UNIT).into());
+        resources.push(main_live.set().into());
+        resources.push(cache_live.set().into());
         Ok(resources)
     }
 
@@ -163,17 +177,13 @@ fn limits(context: &Context) -> sizing::Limits {
     }
 }
 
-fn conf(template: &Template, context: &Context, maxmemory_mib: u64) -> Result<String, RoleError> {
+fn conf(template: &Template, context: &Context) -> Result<String, RoleError> {
     #[derive(Serialize)]
     struct Values {
         listen: Vec<Value>,
-        maxmemory_mib: u64,
     }
     let listen = network::listen(context).into_iter().map(trusted).collect();
-    template.render(Values {
-        listen,
-        maxmemory_mib,
-    })
+    template.render(Values { listen })
 }
 
 /// In a file of its own: changes of the rest can be shown.
