@@ -165,8 +165,6 @@ struct Fellows {
     fellows: Vec<String>,
     /// Those of the hosts with a Sentinel that come before this one.
     before: Vec<String>,
-    /// How many come after it.
-    after: usize,
 }
 
 impl Fellows {
@@ -191,7 +189,6 @@ impl Fellows {
             address: address(leader),
             count: hosts.len(),
             fellows: redis.map(address).collect(),
-            after: hosts.len().saturating_sub(before.len() + 1),
             before,
         }
     }

@@ -176,16 +176,23 @@ pub fn knowledge(wanted: &[(&'static str, u64)], fleet: &Fellows) -> Command {
          strange() {{\n  key=\n  for word in $said; do\n    \
          [ \"$key\" != ip ] || case \" $FELLOWS \" in *\" $word \"*) ;; *) return 0 ;; esac\n    \
          key=$word\n  done\n  return 1\n}}\n\
-         well() {{ case $said in *' flags master '*) ;; *) return 1 ;; esac; }}\n",
+         well() {{ case $said in *' flags master '*) ;; *) return 1 ;; esac; }}\n\
+         knows() {{ case $said in *' num-slaves {others} num-other-sentinels {others} '*) ;; \
+         *) return 1 ;; esac; }}\n",
         ask::functions(),
         quote(&fleet.fellows.join(" ")),
+        others = fleet.count.saturating_sub(1),
     );
-    // One after the other: those that still know everything could replace a master meanwhile.
+    // One after the other: it takes a Sentinel up to ten seconds to find the replicas again, and
+    // those that know them can replace a master meanwhile.
     let turns: String = fleet
         .before
         .iter()
         .map(|address| {
-            let settled = format!("{{ look -h {}; well && ! strange; }}", quote(address));
+            let settled = format!(
+                "{{ look -h {}; well && knows && ! strange; }}",
+                quote(address)
+            );
             let failure = format!(
                 "Sentinel on {address} still knows machines that are gone, or does not answer; see \
                  what that host says and run the same command again"
@@ -193,11 +200,8 @@ pub fn knowledge(wanted: &[(&'static str, u64)], fleet: &Fellows) -> Command {
             until(&settled, &failure)
         })
         .collect();
-    let others = fleet.before.len() + fleet.after;
     let again = until(
-        &format!(
-            "{{ look; case $said in *' num-other-sentinels {others} '*) ;; *) false ;; esac; }}"
-        ),
+        "{ look; knows; }",
         "Sentinel did not find its fellows again; see /var/log/redis/redis-sentinel.log",
     );
     let body = format!(
