@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use marg_cloud::{Cloud as _, CloudError, DigitalOcean, OwnedImage, Tag, take_snapshot};
+use marg_cloud::{Cloud as _, CloudError, OwnedImage, Tag, keep_snapshot, take_snapshot};
 use serde_json::{Value, json};
 
 use crate::script::{action, droplet, gone, ok, owned, script};
@@ -21,6 +21,10 @@ fn image(id: u64, tags: Value) -> Value {
     "created_at": "2026-11-21T10:00:00Z"})
 }
 
+fn images(images: &[Value]) -> Reply {
+    ok(json!({"images": images, "links": {}, "meta": {"total": images.len()}}))
+}
+
 /// What a droplet's own list says.
 fn list(images: &[(u64, &str)]) -> Reply {
     let snapshots = images.iter();
@@ -35,23 +39,13 @@ fn idle() -> (&'static str, Vec<Reply>) {
     ("GET /v2/droplets/7", vec![ok(json!({ "droplet": seen }))])
 }
 
-fn quick(server: &Server) -> DigitalOcean {
-    server.cloud_with(|options| {
-        options.pace.appear_for = Duration::from_millis(20);
-        options.pace.adopt_for = Duration::from_millis(20);
-    })
-}
-
 #[tokio::test]
 async fn only_images_with_the_tag_are_listed_and_deleted() {
     let mine = image(1, json!(["MARG-BAKE:lab", "marg-bake:lab:http"]));
     let server = Server::start(script(vec![
         (
             "GET /v2/images",
-            vec![ok(
-                json!({"images": [mine, image(2, json!(["marg-bake:other"]))],
-                    "links": {}, "meta": {"total": 2}}),
-            )],
+            vec![images(&[mine, image(2, json!(["marg-bake:other"]))])],
         ),
         ("DELETE /v2/images/1", vec![gone()]),
     ]))
@@ -83,17 +77,31 @@ async fn a_snapshot_is_taken_and_found_by_its_name() {
         ),
         (ACTIONS, vec![ok(action(5, "in-progress"))]),
         ("GET /v2/actions/5", vec![ok(action(5, "completed"))]),
+        ("POST /v2/tags", vec![ok(json!({"tag": {"name": "x"}}))]),
         ("POST /v2/tags/marg-bake:lab/resources", vec![gone()]),
+        ("POST /v2/tags/marg-bake:lab:http/resources", vec![gone()]),
+        (
+            "GET /v2/images",
+            // Tags show one after the other.
+            vec![
+                images(&[]),
+                images(&[image(9, json!(["marg-bake:lab"]))]),
+                images(&[image(9, json!(["marg-bake:lab", "marg-bake:lab:http"]))]),
+            ],
+        ),
     ]))
     .await;
     let cloud = server.cloud();
     let taken = take_snapshot(&cloud, &owned(7), "baked").await.unwrap();
     assert_eq!(taken.id.0, 9, "the newest of the name");
-    cloud.tag_snapshot(&bake(), &taken).await.unwrap();
+    let group = Tag::bake_of("lab", "http").unwrap();
+    let kept = keep_snapshot(&cloud, &taken, &bake(), std::slice::from_ref(&group)).await;
+    assert!(kept.unwrap().has_tag(&group).unwrap());
+    assert_eq!(server.count("GET /v2/images"), 3);
     let sent: Vec<Value> = server.requests().into_iter().map(|one| one.body).collect();
     assert!(sent.contains(&json!({"type": "snapshot", "name": "baked"})));
     let tagged = json!({"resources": [{"resource_id": "9", "resource_type": "image"}]});
-    assert_eq!(sent.last(), Some(&tagged));
+    assert_eq!(sent.iter().filter(|body| **body == tagged).count(), 2);
 }
 
 #[tokio::test]
@@ -114,10 +122,14 @@ async fn a_snapshot_of_an_earlier_run_is_waited_for_and_not_taken_again() {
 
 #[tokio::test]
 async fn after_a_lost_answer_the_snapshot_is_looked_for_before_another_is_ordered() {
-    for (lists, orders) in [
-        (vec![list(&[]), list(&[]), list(&[(8, "baked")])], 1),
+    for (lists, adopt_for, orders) in [
+        (
+            vec![list(&[]), list(&[]), list(&[(8, "baked")])],
+            Duration::from_secs(60),
+            1,
+        ),
         // Never made: ordered again, and given up in the end.
-        (vec![list(&[])], 3),
+        (vec![list(&[])], Duration::from_millis(5), 3),
     ] {
         let server = Server::start(script(vec![
             idle(),
@@ -125,7 +137,8 @@ async fn after_a_lost_answer_the_snapshot_is_looked_for_before_another_is_ordere
             (ACTIONS, vec![Reply::HangUp]),
         ]))
         .await;
-        let taken = take_snapshot(&quick(&server), &owned(7), "baked").await;
+        let cloud = server.cloud_with(|options| options.pace.adopt_for = adopt_for);
+        let taken = take_snapshot(&cloud, &owned(7), "baked").await;
         match orders {
             1 => assert_eq!(taken.unwrap().id.0, 8),
             _ => assert!(matches!(taken, Err(CloudError::Timeout { .. }))),

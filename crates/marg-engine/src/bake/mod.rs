@@ -299,7 +299,7 @@ impl Engine {
 }
 
 /// The images by group, the newest first. `now` tells what would be baked for a group today.
-fn listed(
+pub(crate) fn listed(
     blueprint: &Blueprint,
     situation: &Situation,
     now: impl Fn(&str) -> Option<String>,

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::tests::{HTTP, blueprint, droplet, found};
 use super::*;
 use crate::bake::image::tests::image;
+use crate::bake::listed;
 use crate::cloud::changes::obsolete_firewalls;
 use crate::environment::CloudKind;
 
@@ -69,4 +70,36 @@ fn the_firewall_of_machines_that_bake_is_not_obsolete() {
     let situation = Situation::bind(&blueprint, &[], found, None);
     let obsolete: Vec<&str> = obsolete_firewalls(&blueprint, &situation, |_| true).collect();
     assert_eq!(obsolete, ["marg-shop-lb"]);
+}
+
+#[test]
+fn the_list_says_which_image_is_used_and_which_is_old() {
+    let blueprint = blueprint();
+    let bakes = [
+        (7, "shop-bake-http-debian-13-x64-00000001", "http", 20),
+        (8, "shop-bake-http-debian-13-x64-00000002", "http", 21),
+        (9, "shop-bake-worker-debian-13-x64-00000003", "worker", 21),
+    ];
+    let bakes = bakes.map(|(id, name, group, day)| {
+        let image = image(id, name, group, day);
+        Bake::read("shop", &image).unwrap()
+    });
+    let found = Found {
+        bakes: bakes.into(),
+        ..found(Vec::new())
+    };
+    let situation = Situation::bind(&blueprint, &[], found, None);
+    let now = |group: &str| (group == "http").then(|| "00000001".to_owned());
+    let listed = listed(&blueprint, &situation, now);
+    let shown: Vec<_> = listed
+        .iter()
+        .map(|one| (&one.name[one.name.len() - 3..], one.used, one.stale))
+        .collect();
+    // This phase has no workers: nobody starts from their image, and nobody says it is old.
+    let expected = [
+        ("002", true, true),
+        ("001", false, false),
+        ("003", false, false),
+    ];
+    assert_eq!(shown, expected);
 }
