@@ -140,7 +140,7 @@ impl Engine {
     ) -> Result<Vec<String>, EngineError> {
         let mut destroyed = Vec::new();
         for droplet in &found.builders {
-            self.destroy_builder(blueprint, droplet).await?;
+            self.discard_builder(blueprint, droplet).await?;
             destroyed.push(format!("droplet {}", droplet.name));
         }
         for bake in &found.bakes {

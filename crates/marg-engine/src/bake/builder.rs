@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use marg_cloud::{
-    BootImage, Droplet, DropletStatus, Journal, Owned, Size, Snapshot, Tag, keep_snapshot,
-    shut_down, snapshots_at_rest, take_snapshot,
+    BootImage, Droplet, DropletStatus, Journal, Owned, Size, Snapshot, Tag, shut_down,
+    snapshots_at_rest, take_snapshot,
 };
 use marg_model::Event;
 use marg_resources::{HostPlan, plan, probe_script};
@@ -206,12 +206,13 @@ impl Builder<'_> {
 
     /// Tags a snapshot as this environment's, and waits until it can be used.
     async fn keep(&self, snapshot: &Snapshot) -> Result<Bake, EngineError> {
-        let environment = &self.making.blueprint.environment.name;
-        let tag = Tag::bake(environment)?;
-        let group = Tag::bake_of(environment, &self.recipe.group)?;
-        let image = keep_snapshot(self.making.cloud, snapshot, &tag, &[group]).await?;
-        let bake = Bake::read(environment, &image)?;
-        self.making.engine.emit(Event::Cloud {
+        let Making {
+            engine, blueprint, ..
+        } = self.making;
+        let bake = engine
+            .keep_image(blueprint, &self.recipe.group, snapshot)
+            .await?;
+        engine.emit(Event::Cloud {
             subject: format!("image {}", bake.name),
             action: "ready".to_owned(),
         });

@@ -11,7 +11,8 @@ mod recipe;
 
 use futures_util::future::join_all;
 use marg_cloud::{
-    Droplet, Journal, Owned, Tag, destroy_droplet, ensure_firewall, wait_until_enforced,
+    Droplet, Journal, Owned, Snapshot, Tag, destroy_droplet, ensure_firewall, keep_snapshot,
+    snapshots_at_rest, wait_until_enforced,
 };
 use marg_model::{Blueprint, Event};
 use serde::Serialize;
@@ -213,10 +214,7 @@ impl Engine {
         groups: &[String],
     ) -> Result<Vec<String>, EngineError> {
         let found = self.situation(blueprint).await?.found;
-        let group_of = |droplet: &Droplet| {
-            let prefix = blueprint.droplet_name("bake-");
-            droplet.name.strip_prefix(&prefix).map(str::to_owned)
-        };
+        let group_of = |droplet: &Droplet| Some(group_of(blueprint, droplet)?.to_owned());
         let of_images = found.bakes.iter().map(|bake| bake.group.clone());
         let known: Vec<String> = of_images
             .chain(found.builders.iter().filter_map(group_of))
@@ -232,7 +230,7 @@ impl Engine {
         let mut gone = Vec::new();
         for droplet in &found.builders {
             if group_of(droplet).as_ref().is_none_or(wanted) {
-                self.destroy_builder(blueprint, droplet).await?;
+                self.discard_builder(blueprint, droplet).await?;
                 gone.push(format!("droplet {}", droplet.name));
             }
         }
@@ -252,6 +250,36 @@ impl Engine {
             action: "removed".to_owned(),
         });
         Ok(())
+    }
+
+    /// Destroys a machine that an interrupted run left, and the image that it may have become
+    /// without anybody seeing it.
+    pub(crate) async fn discard_builder(
+        &self,
+        blueprint: &Blueprint,
+        droplet: &Droplet,
+    ) -> Result<(), EngineError> {
+        let owned = Owned::claim(droplet, &Tag::new(&blueprint.tag())?)?;
+        for snapshot in snapshots_at_rest(self.cloud(), &owned).await? {
+            let group = group_of(blueprint, droplet).unwrap_or_default();
+            let bake = self.keep_image(blueprint, group, &snapshot).await?;
+            self.remove_image(&bake).await?;
+        }
+        self.destroy_builder(blueprint, droplet).await
+    }
+
+    /// Tags a snapshot as this environment's, and waits until it can be used.
+    async fn keep_image(
+        &self,
+        blueprint: &Blueprint,
+        group: &str,
+        snapshot: &Snapshot,
+    ) -> Result<Bake, EngineError> {
+        let environment = &blueprint.environment.name;
+        let tag = Tag::bake(environment)?;
+        let group = Tag::bake_of(environment, group)?;
+        let image = keep_snapshot(self.cloud(), snapshot, &tag, &[group]).await?;
+        Ok(Bake::read(environment, &image)?)
     }
 
     /// Destroys a machine on which an image was made, and forgets its keys.
@@ -296,6 +324,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The group for which a machine bakes.
+fn group_of<'a>(blueprint: &Blueprint, builder: &'a Droplet) -> Option<&'a str> {
+    let prefix = blueprint.droplet_name("bake-");
+    builder.name.strip_prefix(&prefix)
 }
 
 /// The images by group, the newest first. `now` tells what would be baked for a group today.

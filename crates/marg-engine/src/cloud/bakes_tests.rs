@@ -103,3 +103,19 @@ fn the_list_says_which_image_is_used_and_which_is_old() {
     ];
     assert_eq!(shown, expected);
 }
+
+#[test]
+fn a_host_that_leaves_and_began_with_an_image_has_the_distribution_of_its_fellows() {
+    let mut blueprint = blueprint();
+    blueprint.hosts[0].image = "ubuntu-24-04-x64".to_owned();
+    let mut leaving = droplet(2, "shop-http2", HTTP);
+    for (slug, expected) in [
+        (None, "ubuntu-24-04-x64"),
+        (Some("debian-sid-x64"), "debian-sid-x64"),
+    ] {
+        leaving.image = slug.map(str::to_owned);
+        let found = found(vec![leaving.clone()]);
+        let situation = Situation::bind(&blueprint, &[], found, None);
+        assert_eq!(situation.leaving[0].host.image, expected);
+    }
+}

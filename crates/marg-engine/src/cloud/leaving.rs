@@ -30,7 +30,7 @@ pub fn leaving(blueprint: &Blueprint, phases: &[Phase], droplet: &Droplet) -> Op
         group: group.name.clone(),
         number,
         size: droplet.size_slug.clone(),
-        image: image(blueprint, droplet),
+        image: image(blueprint, &group.name, droplet),
         roles: group.roles.clone(),
         needs: Vec::new(),
         holds_data: group.holds_data,
@@ -88,11 +88,15 @@ fn group_of<'a>(
         .find(|group| group.name == name)
 }
 
-/// The image that the droplet was made from, where it is one that marg knows.
-fn image(blueprint: &Blueprint, droplet: &Droplet) -> String {
+/// The distribution's image that the droplet was made from, where it is one that marg knows. One
+/// that began with a baked image has that of its fellows.
+fn image(blueprint: &Blueprint, group: &str, droplet: &Droplet) -> String {
     let made_from = droplet.image.as_deref();
-    made_from
-        .filter(|slug| marg_model::Distro::by_image(slug).is_some())
+    let known = made_from.filter(|slug| marg_model::Distro::by_image(slug).is_some());
+    let mut fellows = blueprint.hosts.iter().filter(|host| host.group == group);
+    let fellow = || fellows.next().map(|host| host.image.as_str());
+    known
+        .or_else(fellow)
         .unwrap_or(&blueprint.environment.image)
         .to_owned()
 }
