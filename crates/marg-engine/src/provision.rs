@@ -96,9 +96,6 @@ impl Engine {
             if self.lead_visitors(&situation, &desired, crew).await? {
                 situation = self.situation(blueprint).await?;
                 fleet.entry_at = situation.entry_at().map(str::to_owned);
-                let stays = |one: &&Leaving| one.host.holds_data;
-                let staying: Vec<&Leaving> = situation.leaving.iter().filter(stays).collect();
-                dismiss(self, crew, &self.desired(&fleet, secrets), &staying).await;
             }
             let going: Vec<&Leaving> = situation.going(destroy).collect();
             retire(self, crew, &self.desired(&fleet, secrets), &going).await?;
@@ -116,7 +113,8 @@ impl Engine {
         Ok(deployed)
     }
 
-    /// Carries over the data that has to move, and leads the entry address to where it belongs.
+    /// Carries over the data that has to move, leads the entry address to where it belongs, and lets
+    /// go of those who are still connected to where it led. Returns whether it has moved.
     async fn lead_visitors(
         &self,
         situation: &Situation,
@@ -130,8 +128,15 @@ impl Engine {
             Ok(()) => move_entry(self, blueprint, situation).await,
             Err(error) => Err(error),
         };
-        if moved.is_err() && !carried.is_empty() {
-            take_back(self, crew, desired).await;
+        match &moved {
+            // At once: until then, whoever is still connected hears only that it is away.
+            Ok(true) => {
+                let stays = |one: &&Leaving| one.host.holds_data;
+                let staying: Vec<&Leaving> = situation.leaving.iter().filter(stays).collect();
+                dismiss(self, crew, desired, &staying).await;
+            }
+            Err(_) if !carried.is_empty() => take_back(self, crew, desired).await,
+            _ => {}
         }
         moved
     }
