@@ -85,7 +85,8 @@ struct Step {
     name: String,
     began: Instant,
     ended: Instant,
-    /// From the announcement to the first answer at the new place.
+    /// From the announcement to the first answer at the new place, and until nobody is connected
+    /// to the old one any more.
     announced: Option<(Instant, Instant)>,
 }
 
@@ -160,14 +161,11 @@ impl Travel {
     }
 
     #[track_caller]
-    fn arrived_at(
-        &mut self,
-        phase: u8,
-        note: &str,
-        began: Instant,
-        announced: Option<(Instant, Instant)>,
-    ) {
-        let announced = announced.map(|(from, moved)| (from, self.first_answer_after(moved)));
+    fn arrived_at(&mut self, phase: u8, note: &str, began: Instant, announced: Option<Announced>) {
+        let announced = announced.map(|own| {
+            let answered = self.first_answer_after(own.moved);
+            (own.from, answered.max(own.let_go))
+        });
         self.steps.push(Step {
             name: format!("{} to {phase}{note}", self.phase),
             began,
@@ -267,15 +265,29 @@ impl Travel {
     }
 }
 
-/// When an interruption was announced, and when the entry address had moved after it.
-fn announced(running: &mut Running) -> Option<(Instant, Instant)> {
+/// An interruption, as the program tells it.
+struct Announced {
+    from: Instant,
+    /// The entry address leads to the new place.
+    moved: Instant,
+    /// Those who were still connected to the old place have been let go.
+    let_go: Instant,
+}
+
+fn announced(running: &mut Running) -> Option<Announced> {
     let from = running.hears(1, |said| said["name"] == "hand over the data")?;
     let moved = |said: &Value| {
         let subject = said["subject"].as_str().unwrap_or_default();
         let action = said["action"].as_str().unwrap_or_default();
         subject.starts_with("entry address") && action.starts_with("leads to")
     };
-    Some((from, running.hears(1, moved)?))
+    let moved = running.hears(1, moved)?;
+    let let_go = running.hears(1, |said| said["name"] == "hosts without what has left")?;
+    Some(Announced {
+        from,
+        moved,
+        let_go,
+    })
 }
 
 impl Step {

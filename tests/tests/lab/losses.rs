@@ -37,6 +37,18 @@ impl Loss {
         self.seen.iter().filter(|seen| seen.trouble.is_some())
     }
 
+    /// The longest time from one row that was added to the next.
+    fn without_rows(&self) -> Duration {
+        let rows = self.seen.iter().filter(|seen| seen.trouble.is_none());
+        let rows = rows.filter(|seen| seen.what.contains("/links row-"));
+        let mut last = self.began;
+        let pauses = rows.map(|row| {
+            let now = row.sent + row.took;
+            now.saturating_duration_since(std::mem::replace(&mut last, now))
+        });
+        pauses.max().unwrap_or_default()
+    }
+
     /// Nothing that was confirmed is lost.
     #[track_caller]
     fn lost_nothing(self) -> Self {
@@ -57,11 +69,12 @@ impl fmt::Display for Loss {
         let slowest = self.seen.iter().map(|seen| seen.took).max();
         write!(
             f,
-            "{}: {} requests, {} failed, the slowest took {:.1} s; {}",
+            "{}: {} requests, {} failed, the slowest took {:.1} s, no row for {:.1} s; {}",
             self.what,
             self.seen.len(),
             self.failed().count(),
             slowest.unwrap_or_default().as_secs_f64(),
+            self.without_rows().as_secs_f64(),
             self.kept
         )?;
         for seen in self.failed().take(20) {

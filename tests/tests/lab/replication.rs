@@ -202,7 +202,7 @@ while (!file_exists('/run/stop')) {
             $env["DB_PASSWORD"], [PDO::ATTR_ERRMODE => PDO::ERRMODE_EXCEPTION]);
         $id = bin2hex(random_bytes(8));
         $db->exec("INSERT INTO acked VALUES ('$id')");
-        file_put_contents('/root/acked', "$id\n", FILE_APPEND);
+        file_put_contents('/root/acked', $id . ' ' . microtime(true) . "\n", FILE_APPEND);
         usleep(5000);
     } catch (PDOException) { $db = null; usleep(50000); }
 }
@@ -228,15 +228,25 @@ impl Writer {
             "touch /run/stop; timeout 60 sh -c 'while systemctl -q is-active writer; do sleep 0.2; done'",
         );
         let acked = fleet.on("app1", "cat /root/acked");
+        let acked: Vec<(&str, f64)> = acked.lines().map(acknowledgement).collect();
+        let pauses = acked.windows(2).map(|pair| pair[1].1 - pair[0].1);
+        let pause = pauses.fold(0.0, f64::max);
+        eprintln!("    {} rows, the longest pause {pause:.1} s", acked.len());
         for host in hosts {
             until("all acknowledged rows", Duration::from_secs(30), || {
                 let ask = "$(command -v mariadb || command -v mysql) -N klueportal -e 'SELECT id FROM acked'";
                 let rows = fleet.on(host, ask);
                 let rows: std::collections::BTreeSet<&str> = rows.lines().collect();
-                acked.lines().all(|id| rows.contains(id)).then_some(())
+                acked.iter().all(|(id, _)| rows.contains(id)).then_some(())
             });
         }
     }
+}
+
+/// A row and when it was acknowledged, in seconds.
+fn acknowledgement(line: &str) -> (&str, f64) {
+    let (id, time) = line.split_once(' ').unwrap();
+    (id, time.parse().unwrap())
 }
 
 fn count(fleet: &Fleet) -> usize {
