@@ -139,7 +139,9 @@ fn ready(context: &Context) -> Command {
          until {question}; do\n\
          if [ \"$(date +%s)\" -ge \"$end\" ]; then\n\
          echo 'no master of redis was found within 300 seconds; see: curl http://127.0.0.1:{STATS_PORT}/stats;csv'\n\
-         exit 1\nfi\nsleep 0.5\ndone",
+         exit 1\nfi\n\
+         if left_alone; then echo 'nobody waits for this any more'; exit 1; fi\n\
+         sleep 0.5\ndone",
         question = redis::question(crate::redis::PORT),
     );
     Command::new("wait until the proxy knows who leads", script).unless(format!(

@@ -61,6 +61,7 @@ fn until(condition: &str, failure: &str) -> String {
         "end=$(($(date +%s) + {PATIENCE}))\n\
          until {condition}; do\n  \
          if [ \"$(date +%s)\" -ge \"$end\" ]; then echo {}; exit 1; fi\n  \
+         if left_alone; then echo 'nobody waits for this any more'; exit 1; fi\n  \
          sleep 0.5\ndone\n",
         quote(failure)
     )

@@ -21,6 +21,13 @@ run_step() {
 
 finish() { rm -rf "$STAGE"; }
 
+# Whether nobody is there any more for whom this runs: over SSH that was the parent of this shell.
+# What only waits for other hosts then ends, instead of keeping this one locked.
+export MARG_SHELL="$$ $PPID"
+left_alone() {
+  read -r _ _ _ marg_parent _ < "/proc/${MARG_SHELL% *}/stat" && [ "$marg_parent" != "${MARG_SHELL#* }" ]
+}
+
 # owe UNIT ACTION: remembers, before a change, that UNIT must be reloaded or restarted.
 owe() {
   : > "$OWED/$1.$2"

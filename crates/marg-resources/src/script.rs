@@ -136,3 +136,40 @@ pub fn apply_script(plan: &HostPlan, mark: &str) -> Shell {
     }
     script.text("finish\n")
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// What a shell that outlives its parent, or not, says at the end of a wait.
+    fn waits(script: &str) -> String {
+        let state = tempfile::tempdir().unwrap();
+        let waiting = format!(
+            "{PRELUDE}\n: > \"$MARG_STATE/begun\"; tries=0\n\
+             until left_alone || [ $tries -ge 20 ]; do tries=$((tries + 1)); sleep 0.05; done\n\
+             left_alone && echo alone || echo not alone\n"
+        );
+        let output = Command::new("sh")
+            .args(["-c", script])
+            .env("WAITING", waiting)
+            .env("MARG_STATE", state.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn a_wait_knows_when_nobody_waits_for_it_any_more() {
+        // The first shell ends when the second one has begun, and leaves it its output.
+        let begun = "until [ -e \"$MARG_STATE/begun\" ]; do sleep 0.01; done";
+        let left = |waiting: &str| waits(&format!("sh -c \"{waiting}\" & {begun}"));
+        assert_eq!(left("$WAITING"), "alone\n");
+        assert_eq!(waits("sh -c \"$WAITING\"; :"), "not alone\n");
+        // In a step, which is a part of the shell and not a process of its own.
+        assert_eq!(left("( $WAITING )"), "alone\n");
+    }
+}

@@ -65,11 +65,18 @@ $answer
 MARG_LOOK
 }
 
+# Whether whoever ran this over SSH is gone: then it ends, and lets go of the host.
+left_alone() {
+  [ -n "${MARG_SHELL:-}" ] || return 1
+  read -r _ _ _ parent _ < "/proc/${MARG_SHELL% *}/stat" && [ "$parent" != "${MARG_SHELL#* }" ]
+}
+
 # until_true SECONDS COMMAND…
 until_true() {
   end=$(($(date +%s) + $1)); shift
   until "$@"; do
     [ "$(date +%s)" -lt "$end" ] || return 1
+    ! left_alone || fail 'nobody waits for this any more'
     sleep 0.2
   done
 }
