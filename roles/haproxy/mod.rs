@@ -183,9 +183,11 @@ fn unit() -> Result<[Resource; 3], RoleError> {
     #[derive(Serialize)]
     struct Values {
         script: &'static str,
+        files: u64,
     }
     let text = UNIT.render(Values {
         script: KEEPER_PATH,
+        files: sizing::FILES,
     })?;
     Ok([
         Directory::new("/etc/systemd/system/haproxy.service.d").into(),
@@ -304,7 +306,9 @@ fn main(context: &Context) -> Result<String, RoleError> {
     let integer = |name| context.integer("haproxy", name);
     let computed = sizing::connections(context.machine.memory_mib);
     MAIN.render(Values {
-        connections: integer("max_connections").unwrap_or(computed).max(64),
+        connections: integer("max_connections")
+            .unwrap_or(computed)
+            .clamp(64, sizing::MOST),
         state_file: STATE_FILE,
         certificates,
         answer_seconds: answer_seconds(context),

@@ -6,7 +6,11 @@ use marg_resources::{Context, Shell, Traffic, quote};
 const FUNCTIONS: &str = include_str!("templates/traffic.sh");
 
 /// By haproxy's admin socket, in both backends of each application.
-pub const TRAFFIC: Traffic = Traffic { drain, ready };
+pub const TRAFFIC: Traffic = Traffic {
+    drain,
+    ready,
+    taken_out,
+};
 
 fn drain(context: &Context, host: &Host, app: Option<&App>) -> Shell {
     script(context, host, app, "drain")
@@ -14,6 +18,10 @@ fn drain(context: &Context, host: &Host, app: Option<&App>) -> Shell {
 
 fn ready(context: &Context, host: &Host, app: Option<&App>) -> Shell {
     script(context, host, app, "ready")
+}
+
+fn taken_out(_context: &Context) -> Shell {
+    Shell::new(format!("{FUNCTIONS}taken_out\n"))
 }
 
 fn script(context: &Context, host: &Host, app: Option<&App>, verb: &str) -> Shell {
@@ -48,9 +56,12 @@ mod tests {
     use super::*;
     use crate::testing::World;
 
-    /// Answers like haproxy's socket: the servers as they are in the file `servers`, and silence
-    /// to what is set, which it writes down.
+    /// Answers like haproxy's sockets: the servers as they are in the file `servers`, those of the
+    /// process before a reload in the file `old`, and silence to what is set, which it writes down.
     const SOCAT: &str = "#!/bin/sh\nread -r line\ncase $line in\n\
+        'show proc') printf '%s\\n' '#<PID> <type>' '7 master 1' '# workers' '8 worker 0'\n\
+        [ ! -e \"${0%/*}/old\" ] || printf '%s\\n' '# old workers' '6 worker 1' ;;\n\
+        '@!6 show stat'*) cat \"${0%/*}/old\" ;;\n\
         'show stat'*) echo '# pxname,svname'; cat \"${0%/*}/servers\" ;;\n\
         *) echo \"$line\" >> \"${0%/*}/told\" ;;\nesac\n";
 
@@ -62,6 +73,11 @@ mod tests {
     /// What the script says, its status, and how many times it told haproxy something. `servers`
     /// are words `BACKEND/SERVER=STATUS:REQUESTS`.
     fn run(verb: &str, servers: &[&str]) -> (String, i32, usize) {
+        run_after_reload(verb, servers, &[])
+    }
+
+    /// The same, where a process from before a reload has these servers.
+    fn run_after_reload(verb: &str, servers: &[&str], old: &[&str]) -> (String, i32, usize) {
         let folder = tempfile::tempdir().unwrap();
         let line = |server: &&str| {
             let (name, state) = server.split_once('=').unwrap();
@@ -71,14 +87,22 @@ mod tests {
         };
         let text: String = servers.iter().map(line).collect();
         fs::write(folder.path().join("servers"), text).unwrap();
+        if !old.is_empty() {
+            let text: String = old.iter().map(line).collect();
+            fs::write(folder.path().join("old"), text).unwrap();
+        }
         program(&folder.path().join("socat"), SOCAT);
         let world = World::new(3);
         let context = world.context("lb1", "debian-13");
         let host = world.fleet.blueprint.host("http1").unwrap();
         let app = &world.fleet.blueprint.apps[0];
-        let script = script(&context, host, Some(app), verb).reveal();
+        let script = match verb {
+            "taken_out" => taken_out(&context),
+            _ => script(&context, host, Some(app), verb),
+        };
+        let script = script.reveal();
+        let script = script.expose().replace("[ -S \"$SOCKET\" ]", ":");
         let script = script
-            .expose()
             .replace("SECONDS_TO_DRAIN=30", "SECONDS_TO_DRAIN=0")
             .replace("SECONDS_TO_BE_UP=60", "SECONDS_TO_BE_UP=0")
             .replace("/usr/local/sbin/marg-haproxy save", "echo saved");
@@ -147,6 +171,43 @@ mod tests {
         }
         let (said, status, told) = run("drain", &["flow-marg/http2=UP"]);
         assert_eq!((said, status, told), (format!("{ABSENT}{IDLE}"), 0, 0));
+    }
+
+    #[test]
+    fn requests_from_before_a_reload_count() {
+        let now = ["flow-marg/http1=UP:1", "flow-marg/http2=UP"];
+        for (old, status, rest) in [
+            (
+                vec!["flow-marg/http1=UP:2", "flow-marg/http2=UP:9"],
+                Traffic::BUSY,
+                "on 3 after",
+            ),
+            (
+                vec!["flow-marg.any/http1=UP:4", "links-marg/http1=UP:9"],
+                Traffic::BUSY,
+                "on 5 after",
+            ),
+        ] {
+            let (said, found, _) = run_after_reload("drain", &now, &old);
+            assert_eq!(found, status, "{said}");
+            assert!(said.contains(rest), "{said}");
+        }
+        let idle = ["flow-marg/http1=UP", "flow-marg/http2=UP"];
+        let (said, found, _) = run_after_reload("drain", &idle, &["flow-marg/http1=UP:0"]);
+        assert_eq!(found, 0, "{said}");
+    }
+
+    #[test]
+    fn who_is_taken_out_is_told() {
+        let servers = [
+            "flow-marg/http1=DRAIN",
+            "flow-marg.any/http1=DRAIN",
+            "flow-marg/http2=UP",
+            "flow-marg/http3=MAINT",
+            "flow-marg/http4=DOWN",
+        ];
+        let (said, status, told) = run("taken_out", &servers);
+        assert_eq!((&*said, status, told), ("http1 drain\nhttp3 maint\n", 0, 0));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::deploy::live;
 use crate::desired::{Desired, promised};
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::host::HostError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
 use crate::leaders::{Replicated, replicated};
@@ -77,6 +78,9 @@ pub struct HostStatus {
     pub leads: Vec<String>,
     /// Seconds that it is behind the host that leads, by replicated service.
     pub lag_seconds: BTreeMap<String, u64>,
+    /// Hosts to which it, a balancer, sends no requests because somebody has taken them out: `drain`
+    /// or `maint` by name.
+    pub taken_out: BTreeMap<String, String>,
     /// Whether the blueprint no longer has it: it finishes its work and goes.
     pub leaving: bool,
 }
@@ -143,7 +147,14 @@ impl Engine {
         let own = || services.iter().filter(|service| service.has(&host.name));
         let asked = self.ask_status(desired, own(), host, machine).await;
         let (answer, said) = match asked {
-            Ok(answers) => answers,
+            Ok((answer, said, taken_out)) => {
+                // A balancer that hangs is still a host that answers.
+                match taken_out {
+                    Ok(taken_out) => status.taken_out = taken_out,
+                    Err(error) => status.error = Some(error.to_string()),
+                }
+                (answer, said)
+            }
             Err(error) => {
                 status.error = Some(error.to_string());
                 let silent = own().map(|service| (service.of(), Ok(HostAnswer::Silent)));
@@ -173,7 +184,7 @@ impl Engine {
         services: impl Iterator<Item = &'s Replicated>,
         host: &Host,
         machine: &Machine,
-    ) -> Result<(Answer, Said), EngineError> {
+    ) -> Result<(Answer, Said, TakenOut), EngineError> {
         let Some(address) = machine.public.known() else {
             return Err(EngineError::NoMachine {
                 host: host.name.clone(),
@@ -198,9 +209,30 @@ impl Engine {
         for service in services {
             said.insert(service.of(), service.ask(desired, &mut link).await);
         }
+        let traffic = desired.roles_of(host).find_map(|role| role.traffic());
+        let taken_out = match traffic {
+            None => Ok(BTreeMap::new()),
+            Some(traffic) => {
+                let context = desired.context(host, machine, distro);
+                let question = (traffic.taken_out)(&context).reveal();
+                let told = link.talk.look(question.expose()).await;
+                told.map(|told| pairs(&told))
+            }
+        };
         link.session.close().await;
-        Ok((answer, said))
+        Ok((answer, said, taken_out))
     }
+}
+
+/// Hosts that a balancer sends no requests, or why it cannot say.
+type TakenOut = Result<BTreeMap<String, String>, HostError>;
+
+/// `http1 drain` on each line.
+fn pairs(lines: &str) -> BTreeMap<String, String> {
+    let pairs = lines.lines().filter_map(|line| line.split_once(' '));
+    pairs
+        .map(|(name, state)| (name.to_owned(), state.to_owned()))
+        .collect()
 }
 
 fn question(units: &[String]) -> String {

@@ -170,6 +170,9 @@ pub struct Traffic {
     /// 0 when it serves, [`Traffic::NOT_UP`], and with any other when the balancer could not be
     /// told. Also what lets a new host's first requests in.
     pub ready: fn(&Context, &Host, Option<&App>) -> Shell,
+    /// Prints a line `HOST STATE` (`http2 drain`) for each host that gets no requests because
+    /// somebody has taken it out; nothing where the balancer does not run yet.
+    pub taken_out: fn(&Context) -> Shell,
 }
 
 impl Traffic {

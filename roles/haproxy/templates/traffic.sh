@@ -1,19 +1,31 @@
 # How a balancer takes a server out of its backends and puts it back, by haproxy's admin socket.
 SOCKET=/run/haproxy/admin.sock
+MASTER=/run/haproxy-master.sock
 SECONDS_TO_DRAIN=30
 SECONDS_TO_BE_UP=60
 
 # tell COMMAND: what haproxy answers.
 tell() { printf '%s\n' "$1" | socat -t10 - "UNIX-CONNECT:$SOCKET"; }
 
-# look: $SERVERS becomes one line for each: BACKEND SERVER REQUESTS STATUS.
+# lines: of what `show stat` answers, one for each server: BACKEND SERVER REQUESTS STATUS.
+lines() { awk -F, '/^[^#]/ && NF > 18 { split($18, word, " "); print $1, $2, $3 + $5, word[1] }'; }
+
+# look: $SERVERS becomes those lines.
 look() {
   said=$(tell 'show stat -1 4 -1') || {
     echo "haproxy does not answer on $SOCKET; look at: systemctl status haproxy"
     exit 1
   }
-  SERVERS=$(printf '%s\n' "$said" |
-    awk -F, '/^[^#]/ && NF > 18 { split($18, word, " "); print $1, $2, $3 + $5, word[1] }')
+  SERVERS=$(printf '%s\n' "$said" | lines)
+}
+
+# old_workers: those lines of processes that were there before a reload and still work on requests.
+old_workers() {
+  master() { printf '%s\n' "$1" | socat -t10 - "UNIX-CONNECT:$MASTER" 2>/dev/null; }
+  for pid in $(master 'show proc' | awk '/^#/ { old = /old workers/; next } old && $2 == "worker" { print $1 }'); do
+    # One that ends meanwhile has nothing to say.
+    master "@!$pid show stat -1 4 -1" | lines
+  done
 }
 
 # field BACKEND SERVER NUMBER: of that server's line.
@@ -55,9 +67,12 @@ until_true() {
   done
 }
 
+# requests: how many the server still works on for the applications, for all of haproxy's processes.
 requests() {
-  for app in $APPS; do field "$app" "$HOST" 3; field "$app.any" "$HOST" 3; done |
-    awk '{ sum += $1 } END { print sum + 0 }'
+  { printf '%s\n' "$SERVERS"; old_workers; } | awk -v s="$HOST" -v apps="$APPS" '
+    BEGIN { n = split(apps, names, " "); for (i = 1; i <= n; i++) { own[names[i]]; own[names[i] ".any"] } }
+    ($1 in own) && $2 == s { sum += $3 }
+    END { print sum + 0 }'
 }
 is_idle() { [ "$(requests)" -eq 0 ]; }
 is_known() { for app in $APPS; do [ -n "$(field "$app" "$HOST" 4)" ] || return 1; done; }
@@ -95,4 +110,12 @@ ready() {
   for app in $APPS; do echo "$app: $HOST is $(field "$app" "$HOST" 4)"; done
   echo "$HOST is let in, but its health check did not succeed within $SECONDS_TO_BE_UP s"
   exit "$NOT_UP"
+}
+
+# taken_out: a line SERVER STATE for each server that somebody has taken out of a backend.
+taken_out() {
+  # Without a socket there is no haproxy yet.
+  [ -S "$SOCKET" ] || exit 0
+  look
+  printf '%s\n' "$SERVERS" | awk '$4 == "DRAIN" || $4 == "MAINT" { print $2, tolower($4) }' | sort -u
 }

@@ -45,6 +45,7 @@ pub fn status(status: &FleetStatus) -> String {
         let lines = status.leaders.iter().map(|led| leader(status, led));
         text.push_str(&format!("\n{}", lines.collect::<String>()));
     }
+    text.push_str(&taken_out(status));
     let lost = status.hosts.iter().filter(|host| !host.reachable);
     let reasons: String = lost.map(reason).collect();
     match reasons.is_empty() {
@@ -75,6 +76,24 @@ fn leader(status: &FleetStatus, led: &Led) -> String {
         follows.then(|| format!(", {} {seconds} s behind", host.name))
     });
     format!("{}: {who}{}\n", led.service, behind.collect::<String>())
+}
+
+/// `lb1 sends http2 no requests (drain)`, for each balancer and each such host.
+fn taken_out(status: &FleetStatus) -> String {
+    let lines = status.hosts.iter().flat_map(|balancer| {
+        let hosts = balancer.taken_out.iter();
+        hosts.map(|(host, state)| {
+            let what = format!("sends {} no requests ({})", clean(host), clean(state));
+            format!("{} {}\n", balancer.name, paint(RED, &what))
+        })
+    });
+    let lines: String = lines.collect();
+    match lines.is_empty() {
+        true => lines,
+        false => {
+            format!("\n{lines}`marg provision` lets them in again, unless a deploy is under way.\n")
+        }
+    }
 }
 
 fn all_answer(status: &FleetStatus) -> String {
@@ -194,6 +213,14 @@ mod tests {
     use super::super::samples;
     use super::*;
     use crate::testing::plain;
+
+    #[test]
+    fn hosts_that_are_taken_out() {
+        let mut fleet = samples::status();
+        fleet.hosts[1].name = "lb1".to_owned();
+        fleet.hosts[1].taken_out = [("http1".to_owned(), "drain".to_owned())].into();
+        insta::assert_snapshot!("taken-out", plain(&status(&fleet)));
+    }
 
     #[test]
     fn a_fleet_that_is_well() {
