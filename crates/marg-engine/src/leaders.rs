@@ -80,6 +80,18 @@ impl Replicated {
         })
     }
 
+    /// What is known of a host that could not be asked. One that somebody else is changing is not
+    /// silent: its fellows would wait for it in vain.
+    fn unreached(&self, error: &EngineError) -> Result<HostAnswer, RoleError> {
+        match error {
+            EngineError::Host(HostError::Locked { .. }) => Err(RoleError::Leader {
+                of: self.leadership.of,
+                message: error.to_string(),
+            }),
+            _ => Ok(HostAnswer::Silent),
+        }
+    }
+
     /// Who leads. Hosts without an answer have no machine.
     pub fn decide(&self, fleet: &Fleet, answers: Answers) -> Result<Option<String>, RoleError> {
         let said: Result<HostAnswers, RoleError> = answers
@@ -162,7 +174,7 @@ async fn answers(desired: &Desired<'_>, service: &Replicated, links: &mut Links)
     let asking = concerned.map(async |(name, link)| {
         let answer = match link {
             Ok(link) => service.ask(desired, link).await,
-            Err(_) => Ok(HostAnswer::Silent),
+            Err(error) => service.unreached(error),
         };
         (name.clone(), answer)
     });
@@ -197,6 +209,7 @@ pub async fn close(links: Links) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use marg_resources::HostAnswer::{NotThere, Said, Silent};
 
@@ -239,5 +252,26 @@ mod tests {
             decide(Ok(Silent)).ok().flatten().as_deref(),
             Some("mysql1 says 1, mysql2 is silent, mysql3 is not there")
         );
+    }
+
+    #[test]
+    fn a_host_that_somebody_else_is_changing_is_not_taken_for_one_that_is_silent() {
+        let service = Replicated {
+            leadership: Leadership {
+                of: "redis",
+                question: |_| String::new(),
+                decide: tally,
+            },
+            hosts: ["redis1", "redis2"].map(str::to_owned).into(),
+        };
+        let host = || "redis2".to_owned();
+        let locked = HostError::Locked {
+            host: host(),
+            holder: "anna since noon".to_owned(),
+        };
+        let error = service.unreached(&locked.into()).unwrap_err().to_string();
+        assert!(error.contains("redis2 is being changed by anna"), "{error}");
+        let gone = EngineError::NoMachine { host: host() };
+        assert_eq!(service.unreached(&gone), Ok(Silent));
     }
 }

@@ -46,8 +46,8 @@ use libtest_mimic::Arguments;
 
 /// Fleets of phases 3 and 4, machine after machine lost. They run with `--include-ignored`. Minutes
 /// that they took on two cores which others used as well: balancer 3, rolling 7 and 11 more for
-/// two balancers, scale 6, keepalived 7, redis 6, replication 7 to 10 for each engine, losses 16,
-/// journey JOURNEY; more than an hour and a half in all. The cloud's requests are counted, 5,000 an
+/// two balancers, scale 6, keepalived 7, redis 6 to 8, replication 7 to 10 for each engine, losses 16,
+/// journey 10 to 14; more than an hour and a half in all. The cloud's requests are counted, 5,000 an
 /// hour: whoever runs all of them beside others waits for that.
 fn long(cases: Vec<case::Case>) -> Vec<case::Case> {
     cases.into_iter().map(case::Case::long).collect()
