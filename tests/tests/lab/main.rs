@@ -44,9 +44,9 @@ use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
 
-/// Fleets of phases 3 and 4, machine after machine lost. They run with `--include-ignored`. Minutes
-/// that they took on two cores which others used as well: balancer 3, rolling 7 and 11 more for
-/// two balancers, scale 6, keepalived 7, redis 6 to 8, replication 7 to 10 for each engine, losses 16,
+/// Fleets of phase 4, and whatever takes its time. They run with `--include-ignored`. Minutes
+/// that they took on two cores which others used as well: ten deploys and five rollbacks 3, and 11
+/// through two balancers, scale 10, bake 13, keepalived 7, redis 6 to 8, replication 7 to 10 for each engine, losses 16,
 /// journey 10 to 14; more than an hour and a half in all. The cloud's requests are counted, 5,000 an
 /// hour: whoever runs all of them beside others waits for that.
 fn long(cases: Vec<case::Case>) -> Vec<case::Case> {
@@ -68,8 +68,9 @@ fn main() -> ExitCode {
         locks::cases(),
         deploy::cases(),
         deploy_failures::cases(),
-        long(balancer::cases()),
-        long(rolling::cases()),
+        balancer::cases(),
+        rolling::cases(),
+        long(rolling::long_cases()),
         long(scale::cases()),
         long(bake::cases()),
         long(keepalived::cases()),

@@ -7,6 +7,7 @@ use marg_tests::fleet::{FLOW, Fleet};
 use marg_tests::project::Repository;
 use marg_tests::wait::until_true;
 
+use crate::case::Case;
 use crate::deploy::{assert_lossless, end, load_on, new_version};
 
 cases! {
@@ -16,8 +17,20 @@ cases! {
     "rolling: `on_failure = rollback` takes the others back as well" => policy,
     "rolling: a deploy whose operator is killed goes on by the same command" => killed,
     "rolling: assets of the release before stay reachable" => assets,
-    "rolling: ten deploys and five rollbacks through the balancer lose no request" => ten_and_five,
-    "rolling: ten deploys and five rollbacks through two balancers lose no request" => two_balancers,
+}
+
+/// Deploy after deploy.
+pub fn long_cases() -> Vec<Case> {
+    vec![
+        Case::new(
+            "rolling: ten deploys and five rollbacks through the balancer lose no request",
+            ten_and_five,
+        ),
+        Case::new(
+            "rolling: ten deploys and five rollbacks through two balancers lose no request",
+            two_balancers,
+        ),
+    ]
 }
 
 /// Pages that go on working in a release whose probe is broken.
