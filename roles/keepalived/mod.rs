@@ -279,3 +279,28 @@ fn main(context: &Context) -> Result<String, RoleError> {
         r#virtual: MASTER,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::testing::World;
+
+    #[test]
+    fn a_balancer_that_is_alone_names_nobody() {
+        let mut world = World::new(4);
+        let text = |world: &World| {
+            let context = world.context("lb1", "debian-13");
+            format!("{:?}", Keepalived.resources(&context).unwrap())
+        };
+        assert!(text(&world).contains("unicast_peer"));
+        // keepalived refuses the word without a peer.
+        world
+            .fleet
+            .blueprint
+            .hosts
+            .retain(|host| host.name != "lb2");
+        assert!(!text(&world).contains("unicast"));
+    }
+}
