@@ -118,6 +118,13 @@ impl Role for MysqlReplication {
         })
     }
 
+    fn detach(&self, _context: &Context) -> Option<Shell> {
+        // Who watches would stop the writing when it hears nobody any more.
+        Some(Shell::new(format!(
+            "if [ -x {PROGRAM} ]; then systemctl stop {WATCH_UNIT} && {PROGRAM} alone; fi\n"
+        )))
+    }
+
     fn leftovers(&self, context: &Context) -> Vec<Resource> {
         if !context.host.has_role("mysql") {
             return Vec::new();

@@ -9,7 +9,7 @@ use marg_model::{
     Blueprint, Host, RoleSchema, Secret, SecretKind, SecretSpec, Setting, SettingKind,
 };
 use marg_resources::kinds::{Command, File, Package, Service};
-use marg_resources::{Check, Context, Opening, Peer, Resource, Role, RoleError};
+use marg_resources::{Check, Context, Opening, Peer, Resource, Role, RoleError, Shell};
 use minijinja::Value;
 use serde::Serialize;
 
@@ -110,6 +110,10 @@ impl Role for RedisSentinel {
         resources.push(Service::running(SERVICE).into());
         resources.push(scripts::knowledge(&parameters(context, &fleet), &fleet).into());
         Ok(resources)
+    }
+
+    fn detach(&self, _context: &Context) -> Option<Shell> {
+        Some(Shell::new(scripts::insist_on_none()))
     }
 
     fn leftovers(&self, context: &Context) -> Vec<Resource> {

@@ -222,14 +222,18 @@ pub fn knowledge(wanted: &[(&'static str, u64)], fleet: &Fellows) -> Command {
 }
 
 /// A master whose replicas are taken away insists on none.
-pub fn stand_alone(mark: &str) -> Command {
-    let body = format!(
+pub fn insist_on_none() -> String {
+    format!(
         "{}case $(echo 'INFO replication' | main) in *role:master*) ;; *)\n\
          echo 'redis on this host follows another one, which holds what is new; let this host lead first'\n\
          exit 1 ;;\nesac\n\
          echo 'CONFIG SET min-replicas-to-write 0' | main >/dev/null\n",
         ask::functions()
-    );
-    Command::new("redis leads and needs no replicas", body)
+    )
+}
+
+/// The same, as long as a file is there that only replication needs.
+pub fn stand_alone(mark: &str) -> Command {
+    Command::new("redis leads and needs no replicas", insist_on_none())
         .unless(format!("[ ! -e {} ]", quote(mark)))
 }

@@ -100,6 +100,32 @@ impl<'a> Desired<'a> {
         Ok(steps.collect())
     }
 
+    /// Steps of those roles that the host no longer has and of which no fellow will be left when
+    /// `going` are gone.
+    pub fn parting(
+        &self,
+        host: &'a Host,
+        going: &[&Host],
+        deadline: Duration,
+    ) -> Result<Vec<Step>, EngineError> {
+        let fleet = self.fleet;
+        let Some(machine) = fleet.machine(&host.name) else {
+            return Ok(Vec::new());
+        };
+        let context = self.context_of(host, machine)?;
+        let steps = self.roles.iter().filter_map(|role| {
+            let name = role.schema().name;
+            let stays = |other: &&Host| {
+                let fellow = other.group == host.group && other.has_role(name);
+                fellow && !going.iter().any(|one| one.name == other.name)
+            };
+            let parts = fleet.lingers(name, host) && !fleet.leaving.iter().any(|one| stays(&one));
+            let body = parts.then(|| role.detach(&context))??;
+            Some(Step::new(format!("{name}: go on alone"), body, deadline))
+        });
+        Ok(steps.collect())
+    }
+
     /// Whether the host hands requests on to others.
     pub fn balances(&self, host: &'a Host) -> bool {
         self.roles_of(host).any(|role| role.traffic().is_some())

@@ -33,6 +33,7 @@ pub async fn retire(
     });
     let hosts: Vec<&Host> = going.iter().map(|one| &one.host).collect();
     take_out(engine, crew, desired, &hosts).await;
+    detach(engine, crew, desired, &hosts).await?;
     let environment = Tag::new(&desired.fleet.blueprint.tag())?;
     let visits = going.iter().map(async |one| {
         farewell(engine, crew, desired, one).await?;
@@ -40,6 +41,28 @@ pub async fn retire(
     });
     let outcomes = join_all(visits).await;
     blame(crew, going, outcomes);
+    Ok(())
+}
+
+/// Hosts that stay are told when none of their fellows of a role will be left: one that leads would
+/// refuse writes when it misses them.
+async fn detach(
+    engine: &Engine,
+    crew: &mut Crew<'_>,
+    desired: &Desired<'_>,
+    going: &[&Host],
+) -> Result<(), EngineError> {
+    let fleet = desired.fleet;
+    for host in &fleet.blueprint.hosts {
+        let steps = desired.parting(host, going, FAREWELL)?;
+        if steps.is_empty() {
+            continue;
+        }
+        let mut linked = crew.borrow(fleet, host).await?;
+        let told = run_steps(engine, &mut linked.link, steps).await;
+        crew.links.insert(host.name.clone(), linked);
+        told?;
+    }
     Ok(())
 }
 

@@ -76,6 +76,13 @@ pub trait Role: Sync {
         None
     }
 
+    /// How a host that no longer has this role goes on without its fellows, said when the last of
+    /// them are about to leave. What it stands for is taken away with the leftovers when they are
+    /// gone. A script without secrets; it may be run again.
+    fn detach(&self, _context: &Context) -> Option<Shell> {
+        None
+    }
+
     /// What is taken away from hosts of the fleet that do not have this role, and may have had
     /// it in another phase.
     fn leftovers(&self, _context: &Context) -> Vec<Resource> {

@@ -47,7 +47,7 @@ use libtest_mimic::Arguments;
 /// Fleets of phase 4, and whatever takes its time. They run with `--include-ignored`. Minutes
 /// that they took on two cores which others used as well: ten deploys and five rollbacks 3, and 11
 /// through two balancers, scale 10, bake 13, keepalived 7, redis 6 to 8, replication 7 to 10 for each engine, losses 16,
-/// journey 10 to 14; more than an hour and a half in all. The cloud's requests are counted, 5,000 an
+/// journey 9; more than an hour and a half in all. The cloud's requests are counted, 5,000 an
 /// hour: whoever runs all of them beside others waits for that.
 fn long(cases: Vec<case::Case>) -> Vec<case::Case> {
     cases.into_iter().map(case::Case::long).collect()

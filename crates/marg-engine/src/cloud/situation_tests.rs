@@ -411,6 +411,63 @@ fn of_several_that_replicate_the_one_that_leads_hands_over() {
     assert_eq!(names, ["data of mysql2 to app1"]);
 }
 
+/// A role whose hosts rely on each other.
+struct Fellows(&'static str);
+
+impl Role for Fellows {
+    fn schema(&self) -> marg_model::RoleSchema {
+        Keeper(self.0).schema()
+    }
+
+    fn resources(&self, _: &Context) -> Result<Vec<Resource>, RoleError> {
+        Ok(Vec::new())
+    }
+
+    fn detach(&self, _: &Context) -> Option<marg_resources::Shell> {
+        Some(marg_resources::Shell::default())
+    }
+}
+
+#[test]
+fn a_host_whose_last_fellows_leave_goes_on_without_them() {
+    let four = vec![
+        host(1, "lb1", "lb", 4),
+        host(2, "mysql1", "mysql", 4),
+        host(3, "mysql2", "mysql", 4),
+        host(4, "mysql3", "mysql", 4),
+    ];
+    let (blueprint, situation) = compared(3, four);
+    let fleet = situation.fleet(&blueprint);
+    let secrets = marg_model::Secrets::default();
+    let roles: &[&dyn Role] = &[&Fellows("mysql-replication"), &Fellows("base")];
+    let desired = crate::desired::Desired {
+        fleet: &fleet,
+        roles,
+        secrets: &secrets,
+    };
+    let parting = |host: &str, going: &[&str]| {
+        let leaving = fleet.leaving.iter();
+        let going: Vec<&Host> = leaving.filter(|one| going.contains(&&*one.name)).collect();
+        let own = fleet.blueprint.host(host).unwrap();
+        let steps = desired.parting(own, &going, std::time::Duration::ZERO);
+        let steps = steps.unwrap().into_iter().map(|step| step.name);
+        steps.collect::<Vec<_>>().join(", ")
+    };
+    for (host, going, expected) in [
+        (
+            "mysql1",
+            &["mysql2", "mysql3"][..],
+            "mysql-replication: go on alone",
+        ),
+        ("mysql1", &["mysql2"], ""),
+        ("mysql1", &[], ""),
+        ("lb1", &["mysql2", "mysql3"], ""),
+    ] {
+        let going_on = parting(host, going);
+        assert_eq!(going_on, expected, "{host} without {going:?}");
+    }
+}
+
 #[test]
 fn the_entry_may_lead_to_any_host_of_its_group() {
     let mut holder = vec![host(1, "lb2", "lb", 4), host(2, "lb1", "lb", 4)];
