@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use marg_model::distro::DISTROS;
 use marg_model::{Distro, Fleet, Host, Machine, Secrets};
+use marg_resources::kinds::State;
 use marg_resources::{Check, Context, Resource, Role, Shell, Step};
 
 use crate::error::EngineError;
@@ -141,6 +142,17 @@ impl<'a> Desired<'a> {
                 .copied()
         })
     }
+}
+
+/// Names of the systemd units that run on a host with these resources.
+pub fn running_units(resources: &[Resource]) -> Vec<String> {
+    let units = resources
+        .iter()
+        .filter_map(|resource| match &resource.state {
+            State::Service(service) if service.runs() => Some(resource.state.id()),
+            _ => None,
+        });
+    units.collect()
 }
 
 /// The distribution that a host's image promises.

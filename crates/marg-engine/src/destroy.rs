@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use futures_util::future::try_join_all;
-use marg_cloud::{Owned, Tag, destroy_droplet, destroy_vpc, release_reserved_ip};
+use marg_cloud::{Droplet, Owned, Tag, destroy_droplet, destroy_vpc, release_reserved_ip};
 use marg_model::{Blueprint, Event};
 use serde::Serialize;
 
@@ -89,22 +89,11 @@ impl Engine {
             release_reserved_ip(self.cloud(), ip).await?;
             self.gone(&mut destroyed, format!("reserved ip {ip}"));
         }
-        try_join_all(found.droplets.iter().map(async |droplet| {
-            destroy_droplet(self.cloud(), &Owned::claim(droplet, &environment)?).await?;
-            self.emit(Event::Cloud {
-                subject: format!("droplet {}", droplet.name),
-                action: "destroyed".to_owned(),
-            });
-            Ok::<(), EngineError>(())
-        }))
-        .await?;
+        let droplets = found.droplets.iter();
+        try_join_all(droplets.map(|droplet| self.destroy_machine(&environment, droplet))).await?;
         destroyed.extend(self.destroy_bakes(blueprint, &found).await?);
-        let mut known = self.vault().known_hosts()?;
-        for droplet in &found.droplets {
-            destroyed.push(format!("droplet {}", droplet.name));
-            known.forget(&droplet.name)?;
-            self.vault().drop_first_host_key(&droplet.name)?;
-        }
+        let droplets = found.droplets.iter();
+        destroyed.extend(droplets.map(|droplet| format!("droplet {}", droplet.name)));
         for firewall in found.firewalls.iter().filter(|f| is_ours(&name, &f.name)) {
             self.cloud().delete_firewall(&firewall.id).await?;
             self.gone(&mut destroyed, format!("firewall {}", firewall.name));
@@ -130,6 +119,23 @@ impl Engine {
         }
         self.delete_tags(blueprint, &environment).await?;
         Ok(DestroyReport { destroyed })
+    }
+
+    /// Destroys a machine of the environment, and forgets its keys.
+    pub(crate) async fn destroy_machine(
+        &self,
+        environment: &Tag,
+        droplet: &Droplet,
+    ) -> Result<(), EngineError> {
+        destroy_droplet(self.cloud(), &Owned::claim(droplet, environment)?).await?;
+        let mut known = self.vault().known_hosts()?;
+        known.forget(&droplet.name)?;
+        self.vault().drop_first_host_key(&droplet.name)?;
+        self.emit(Event::Cloud {
+            subject: format!("droplet {}", droplet.name),
+            action: "destroyed".to_owned(),
+        });
+        Ok(())
     }
 
     /// Takes the baked images away, and machines on which such are made.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use marg_cloud::{DropletStatus, Owned, Tag, destroy_droplet};
+use marg_cloud::{DropletStatus, Tag};
 use marg_model::{Event, Host};
 
 use crate::apply::run_steps;
@@ -37,7 +37,7 @@ pub async fn retire(
     let environment = Tag::new(&desired.fleet.blueprint.tag())?;
     let visits = going.iter().map(async |one| {
         farewell(engine, crew, desired, one).await?;
-        destroy(engine, &environment, one).await
+        engine.destroy_machine(&environment, &one.droplet).await
     });
     let outcomes = join_all(visits).await;
     blame(crew, going, outcomes);
@@ -103,20 +103,4 @@ async fn farewell(
     let finished = run_steps(engine, &mut link, steps).await;
     link.session.close().await;
     Ok(finished?)
-}
-
-async fn destroy(
-    engine: &Engine,
-    environment: &Tag,
-    Leaving { droplet, .. }: &Leaving,
-) -> Result<(), EngineError> {
-    destroy_droplet(engine.cloud(), &Owned::claim(droplet, environment)?).await?;
-    let mut known = engine.vault().known_hosts()?;
-    known.forget(&droplet.name)?;
-    engine.vault().drop_first_host_key(&droplet.name)?;
-    engine.emit(Event::Cloud {
-        subject: format!("droplet {}", droplet.name),
-        action: "destroyed".to_owned(),
-    });
-    Ok(())
 }

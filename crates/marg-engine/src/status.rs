@@ -7,12 +7,11 @@ use std::net::Ipv4Addr;
 
 use futures_util::future::join_all;
 use marg_model::{Blueprint, Host, Machine};
-use marg_resources::kinds::State;
 use marg_resources::quote::quote_all;
 use serde::Serialize;
 
 use crate::deploy::live;
-use crate::desired::{Desired, promised};
+use crate::desired::{Desired, promised, running_units};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::host::HostError;
@@ -191,12 +190,7 @@ impl Engine {
             });
         };
         let distro = promised(host)?;
-        let units: Vec<String> = desired
-            .resources(host, machine, distro)?
-            .iter()
-            .filter(|resource| matches!(&resource.state, State::Service(service) if service.runs()))
-            .map(|resource| resource.state.id())
-            .collect();
+        let units = running_units(&desired.resources(host, machine, distro)?);
         let blueprint = &desired.fleet.blueprint;
         let place = Place {
             host: &host.name,

@@ -236,9 +236,11 @@ impl Builder<'_> {
 
     async fn destroy(&self, droplet: &Droplet) -> Result<(), EngineError> {
         let Making {
-            engine, blueprint, ..
+            engine,
+            environment,
+            ..
         } = self.making;
-        engine.destroy_builder(blueprint, droplet).await?;
+        engine.destroy_machine(environment, droplet).await?;
         // Otherwise the next one would be taken for the fruit of the same intent.
         Ok(self.journal.forget(&droplet.name).await?)
     }

@@ -11,8 +11,8 @@ mod recipe;
 
 use futures_util::future::join_all;
 use marg_cloud::{
-    Droplet, Journal, Owned, Snapshot, Tag, destroy_droplet, ensure_firewall, keep_snapshot,
-    snapshots_at_rest, wait_until_enforced,
+    Droplet, Journal, Owned, Snapshot, Tag, ensure_firewall, keep_snapshot, snapshots_at_rest,
+    wait_until_enforced,
 };
 use marg_model::{Blueprint, Event};
 use serde::Serialize;
@@ -259,13 +259,14 @@ impl Engine {
         blueprint: &Blueprint,
         droplet: &Droplet,
     ) -> Result<(), EngineError> {
-        let owned = Owned::claim(droplet, &Tag::new(&blueprint.tag())?)?;
+        let environment = Tag::new(&blueprint.tag())?;
+        let owned = Owned::claim(droplet, &environment)?;
         for snapshot in snapshots_at_rest(self.cloud(), &owned).await? {
             let group = group_of(blueprint, droplet).unwrap_or_default();
             let bake = self.keep_image(blueprint, group, &snapshot).await?;
             self.remove_image(&bake).await?;
         }
-        self.destroy_builder(blueprint, droplet).await
+        self.destroy_machine(&environment, droplet).await
     }
 
     /// Tags a snapshot as this environment's, and waits until it can be used.
@@ -280,24 +281,6 @@ impl Engine {
         let group = Tag::bake_of(environment, group)?;
         let image = keep_snapshot(self.cloud(), snapshot, &tag, &[group]).await?;
         Ok(Bake::read(environment, &image)?)
-    }
-
-    /// Destroys a machine on which an image was made, and forgets its keys.
-    pub(crate) async fn destroy_builder(
-        &self,
-        blueprint: &Blueprint,
-        droplet: &Droplet,
-    ) -> Result<(), EngineError> {
-        let environment = Tag::new(&blueprint.tag())?;
-        destroy_droplet(self.cloud(), &Owned::claim(droplet, &environment)?).await?;
-        let mut known = self.vault().known_hosts()?;
-        known.forget(&droplet.name)?;
-        self.vault().drop_first_host_key(&droplet.name)?;
-        self.emit(Event::Cloud {
-            subject: format!("droplet {}", droplet.name),
-            action: "destroyed".to_owned(),
-        });
-        Ok(())
     }
 
     /// Closes the machines on which images are made before the first of them boots.

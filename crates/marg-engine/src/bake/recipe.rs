@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::BakeError;
 use super::image::Bake;
-use crate::desired::{Desired, promised};
+use crate::desired::{Desired, promised, running_units};
 use crate::error::EngineError;
 use crate::plan::invented;
 
@@ -70,11 +70,7 @@ impl Recipe {
             secrets: &secrets,
         };
         let all = desired.resources(first, &Machine::pending(first), promised(first)?)?;
-        let units = all.iter().filter_map(|resource| match &resource.state {
-            State::Service(service) if service.runs() => Some(resource.state.id()),
-            _ => None,
-        });
-        let units: Vec<String> = units.collect();
+        let units = running_units(&all);
         let mut names = BTreeSet::new();
         let wanted = |resource: &Resource| {
             // Two roles may want the same package.

@@ -168,7 +168,7 @@ fn what_is_a_machines_own_is_taken_away() {
         "var/lib/dpkg/status",
         "var/lib/marg/owed/nginx.reload",
         "var/lib/systemd/random-seed",
-        "var/lib/apt/lists/deb.debian.org_dists_trixie_InRelease",
+        "var/lib/apt/lists/mirror.test_dists_trixie_InRelease",
         "var/cache/apt/archives/nginx.deb",
         "var/log/journal/0123/system.journal",
         "var/log/nginx/access.log",

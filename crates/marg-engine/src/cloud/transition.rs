@@ -186,3 +186,7 @@ mod tests {
         assert_eq!(seen, [("80", 1, 1), ("443", 0, 1)]);
     }
 }
+
+#[cfg(test)]
+#[path = "transition_tests.rs"]
+mod moves;
