@@ -20,9 +20,8 @@ impl Role for Scheduler {
 
     fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError> {
         let mut hosts = context.blueprint().with_role("scheduler");
-        let chosen = hosts
-            .next()
-            .is_some_and(|first| first.name == context.host.name);
+        let first = hosts.next().map(|first| first.name.as_str());
+        let chosen = first == Some(&context.host.name) && !context.fleet.awaits_data;
         let apps = context.blueprint().apps.iter();
         let timers = apps.map(|app| timer(app, chosen).into());
         Ok(timers.chain([gone(context).into()]).collect())
@@ -102,6 +101,20 @@ mod tests {
                 }));
             }
             assert_eq!(present.len(), 1, "phase {phase}: {present:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_scheduled_where_the_data_has_yet_to_come() {
+        let mut world = World::new(2);
+        world.fleet.awaits_data = true;
+        let context = world.context("worker1", "debian-13");
+        let resources = Scheduler.resources(&context).unwrap();
+        for app in &world.fleet.blueprint.apps {
+            let absent = timer(app, false);
+            let is_absent =
+                |own: &Resource| matches!(&own.state, State::Timer(timer) if *timer == absent);
+            assert!(resources.iter().any(is_absent), "{}", app.name);
         }
     }
 }

@@ -85,6 +85,7 @@ impl Role for Worker {
     }
 
     fn checks(&self, context: &Context) -> Vec<Check> {
+        let works = !context.fleet.awaits_data;
         let supervisor = Check {
             name: "supervisor answers".to_owned(),
             script: "supervisorctl pid >/dev/null".to_owned(),
@@ -94,7 +95,7 @@ impl Role for Worker {
             .blueprint()
             .apps
             .iter()
-            .filter(|app| app.workers > 0);
+            .filter(|app| works && app.workers > 0);
         let running = apps.map(|app| Check {
             name: format!("workers of {} run", app.name),
             script: format!(
@@ -171,7 +172,7 @@ fn program(
         processes: u64,
         stop_seconds: u64,
     }
-    if asked == 0 {
+    if asked == 0 || context.fleet.awaits_data {
         return Ok(SupervisorProgram::absent(name(app)));
     }
     let stop = context.integer("worker", "stop_seconds");
@@ -206,8 +207,30 @@ fn command(context: &Context, app: &App) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::shared;
+    use marg_resources::kinds::State;
+
+    use super::*;
+    use crate::testing::World;
+
+    #[test]
+    fn nobody_works_where_the_data_has_yet_to_come() {
+        let mut world = World::new(2);
+        for (awaits, running, checks) in [(false, 2, 3), (true, 0, 1)] {
+            world.fleet.awaits_data = awaits;
+            let context = world.context("worker1", "debian-13");
+            let resources = Worker.resources(&context).unwrap();
+            let absent = |app| SupervisorProgram::absent(name(app));
+            let apps = &world.fleet.blueprint.apps;
+            let there = resources.iter().filter(|resource| match &resource.state {
+                State::SupervisorProgram(own) => !apps.iter().any(|app| *own == absent(app)),
+                _ => false,
+            });
+            assert_eq!(there.count(), running, "awaits data: {awaits}");
+            assert_eq!(Worker.checks(&context).len(), checks);
+        }
+    }
 
     #[test]
     fn processes_are_shared_fairly() {

@@ -79,6 +79,8 @@ impl Engine {
             name: "hosts".to_owned(),
         });
         let mut fleet = situation.fleet(blueprint);
+        let carried = carries(blueprint, &situation, self.roles(), &fleet.leaders);
+        fleet.awaits_data = !carried.is_empty();
         crew.converge(&mut fleet).await;
         let mut deployed = Vec::new();
         if !crew.apps_concerned(blueprint) {

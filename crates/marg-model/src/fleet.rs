@@ -21,6 +21,9 @@ pub struct Fleet {
     /// Hosts that the blueprint no longer has and that still serve: until they are gone, others
     /// let them in as before. Their machines are in `machines`.
     pub leaving: Vec<Host>,
+    /// Whether the data of those who leave has yet to be carried here. Until then nothing here
+    /// works of its own accord: what it did would be lost with what the data replaces.
+    pub awaits_data: bool,
     /// Who leads now, by role: the primary of `mysql`, the master of `redis`. A role that
     /// nobody leads, or whose hosts were not asked, is not in it.
     pub leaders: BTreeMap<String, String>,
@@ -88,6 +91,7 @@ impl Fleet {
             entry: Address::Pending("entry address".to_owned()),
             entry_at: None,
             leaving: Vec::new(),
+            awaits_data: false,
             leaders: BTreeMap::new(),
             api_url: None,
         }

@@ -52,7 +52,19 @@ fn journey() {
     project.marg(["provision", "--json"]).run().ok();
     let mut travel = Travel::new(Fleet::of(project, lab_api()));
 
+    // The workers are behind, and somebody has committed what nobody has deployed: what waits comes
+    // along, and nothing goes live on the way.
+    let fleet = &travel.fleet;
+    fleet
+        .marg(["run", "--", "supervisorctl", "stop", "all"])
+        .run()
+        .ok();
+    let version = fleet.version(FLOW)["version"].clone();
+    let repository = fleet.project.repository();
+    repository.write("flow.marg/VERSION", "not deployed\n");
+    repository.commit("not deployed");
     travel.go(2, &[]);
+    assert_eq!(travel.fleet.version(FLOW)["version"], version);
     // It had the data, so it stays until it is named.
     travel.go(2, &["app1"]);
     travel.go_killed(3, &[]);

@@ -62,6 +62,12 @@ impl HostReleases {
         self.releases.iter().any(|release| release.id == id)
     }
 
+    /// The live release, if it lies on the disk.
+    pub fn live(&self) -> Option<&Release> {
+        let id = self.live.as_deref()?;
+        self.releases.iter().find(|release| release.id == id)
+    }
+
     /// The release that was live before the present one and still lies on the disk.
     pub fn previous(&self) -> Option<&Release> {
         let live = self.live.as_deref()?;

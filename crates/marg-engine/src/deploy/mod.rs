@@ -4,6 +4,7 @@
 mod carry;
 mod choice;
 mod course;
+mod first;
 pub mod history;
 pub mod live;
 mod operations;
@@ -16,8 +17,8 @@ use marg_model::App;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use first::first_deploys;
 pub use history::{AppReleases, HostReleases, Record};
-pub use operations::first_deploys;
 pub use source::SourceError;
 
 use crate::error::{EngineError, ErrorKind};

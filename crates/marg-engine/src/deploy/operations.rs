@@ -1,5 +1,5 @@
-//! `deploy`, `rollback`, `releases`, and the first deploys of `provision`: which applications,
-//! which hosts, which release. The rollout itself is next door.
+//! `deploy`, `rollback`, `releases`: which applications, which hosts, which release. The rollout
+//! itself is next door.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -12,7 +12,6 @@ use super::history::{self, AppReleases};
 use super::rollout::{Hosts, Rollout};
 use super::source::Source;
 use super::{DeployError, Manner, Release};
-use crate::crew::Linked;
 use crate::desired::Desired;
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -112,97 +111,8 @@ impl Engine {
     }
 }
 
-/// Deploys what is live nowhere, and brings what is live to hosts that lack it: the same bytes,
-/// nobody else is touched. Hosts that differ otherwise are the operator's to decide.
-pub async fn first_deploys(
-    engine: &Engine,
-    fleet: &Fleet,
-    linked: &mut BTreeMap<String, Linked>,
-) -> Result<Vec<DeployReport>, EngineError> {
-    let app_hosts: BTreeSet<&str> = fleet
-        .with_role("app")
-        .map(|(host, _)| host.name.as_str())
-        .collect();
-    let live = |app: &App, host: &str| linked.get(host)?.live.get(&app.name);
-    let differs = |app: &&App| {
-        let lives: Vec<_> = app_hosts.iter().map(|host| live(app, host)).collect();
-        lives.iter().any(Option::is_none) || lives.windows(2).any(|pair| pair[0] != pair[1])
-    };
-    let apps: Vec<&App> = fleet.blueprint.apps.iter().filter(differs).collect();
-    if apps.is_empty() || app_hosts.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut links = BTreeMap::new();
-    for host in app_hosts {
-        if let Some(Linked { link, .. }) = linked.remove(host) {
-            links.insert(host.to_owned(), link);
-        }
-    }
-    let balancers = Vec::new();
-    let mut hosts = Hosts { links, balancers };
-    let secrets = engine.secrets(&fleet.blueprint, true)?;
-    let reports = bring(engine, engine.desired(fleet, &secrets), &mut hosts, apps).await?;
-    hosts.close().await;
-    Ok(reports)
-}
-
-async fn bring(
-    engine: &Engine,
-    desired: Desired<'_>,
-    hosts: &mut Hosts,
-    apps: Vec<&App>,
-) -> Result<Vec<DeployReport>, EngineError> {
-    let (mut reports, mut first) = (Vec::new(), Vec::new());
-    for app in apps {
-        let known = look(hosts, app).await?;
-        let nowhere = known.values().all(|host| host.live.is_none());
-        let newcomers: BTreeSet<String> = known
-            .values()
-            .filter(|host| host.live.is_none())
-            .map(|host| host.host.clone())
-            .collect();
-        let last = choice::last_common(&known).or_else(|| {
-            // Hosts that lack it do not disagree with those that have it.
-            known.values().find_map(|host| host.live.as_deref())
-        });
-        match last.and_then(|id| choice::release(&known, id)) {
-            Some(release) if !nowhere && newcomers.is_empty() => {
-                engine.emit(Event::Note {
-                    host: None,
-                    message: format!(
-                        "{app}: hosts differ, {id} was live on all of them last; `marg deploy \
-                         {app}` or `marg rollback {app}` makes them one again",
-                        app = app.name,
-                        id = release.id
-                    ),
-                });
-            }
-            Some(release) if !nowhere => {
-                engine.emit(Event::PhaseStarted {
-                    name: format!("deploy {}", app.name),
-                });
-                let began = Instant::now();
-                let manner = Manner::default();
-                let target = (app, release.clone());
-                let mut rollout = Rollout::new(engine, desired, hosts, target, &known, manner);
-                rollout.join(newcomers).await?;
-                reports.push(rollout.report(began));
-            }
-            _ => {
-                let begun = choice::unfinished(&known).map(|begun| begun.commit.clone());
-                first.push((app, begun.unwrap_or_else(|| app.reference.clone())));
-            }
-        }
-    }
-    for wanted in &resolve(engine, first.into_iter()).await? {
-        let manner = Manner::default();
-        reports.push(deploy(engine, desired, hosts, wanted, manner).await?);
-    }
-    Ok(reports)
-}
-
 /// An application at the commit that its ref meant when the run began.
-struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     app: &'a App,
     reference: String,
     source: Source,
@@ -210,7 +120,7 @@ struct Wanted<'a> {
 
 /// Resolves all refs before anything is deployed: applications of one repository get one commit,
 /// also when somebody pushes meanwhile.
-async fn resolve<'a>(
+pub(super) async fn resolve<'a>(
     engine: &Engine,
     apps: impl Iterator<Item = (&'a App, String)>,
 ) -> Result<Vec<Wanted<'a>>, EngineError> {
@@ -228,7 +138,7 @@ async fn resolve<'a>(
     Ok(wanted)
 }
 
-async fn deploy(
+pub(super) async fn deploy(
     engine: &Engine,
     desired: Desired<'_>,
     hosts: &mut Hosts,
@@ -322,11 +232,11 @@ async fn connect_apps(
     Ok(first.into_iter().chain(others).collect())
 }
 
-fn address_of(fleet: &Fleet, host: &Host) -> Option<std::net::Ipv4Addr> {
+pub(super) fn address_of(fleet: &Fleet, host: &Host) -> Option<std::net::Ipv4Addr> {
     fleet.machine(&host.name)?.public.known()
 }
 
-async fn open(
+pub(super) async fn open(
     engine: &Engine,
     fleet: &Fleet,
     host: &Host,
@@ -340,7 +250,7 @@ async fn open(
 }
 
 /// What every host knows of an application.
-async fn look(hosts: &mut Hosts, app: &App) -> Result<Known, EngineError> {
+pub(super) async fn look(hosts: &mut Hosts, app: &App) -> Result<Known, EngineError> {
     let looks = hosts.links.values_mut().map(async |link| {
         let mut found = history::look(link, &[app]).await?;
         Ok::<_, EngineError>((

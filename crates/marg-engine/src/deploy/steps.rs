@@ -271,10 +271,12 @@ pub fn nothing_live(app: &App) -> Step {
 /// Workers finish their job and start again with the new code; the step waits until those that
 /// ran before are gone. A job that takes longer than that is left to finish. Each process is
 /// told by a signal: `queue:restart` would reach the workers of every application and host that
-/// shares the cache's prefix. Supervisor starts each anew as soon as it has ended.
+/// shares the cache's prefix. Supervisor starts each anew as soon as it has ended. A host that
+/// awaits its data has no workers yet.
 pub fn restart_workers(app: &App) -> Step {
     let body = format!(
-        "old=$(supervisorctl status {group} | sed -n 's/.*RUNNING *pid \\([0-9]*\\),.*/\\1/p')\n\
+        "[ -e {program} ] || exit 0\n\
+         old=$(supervisorctl status {group} | sed -n 's/.*RUNNING *pid \\([0-9]*\\),.*/\\1/p')\n\
          supervisorctl update\n\
          for pid in $old; do kill -TERM \"$pid\" 2>/dev/null || :; done\n\
          for program in $(supervisorctl status {group} | sed -n 's/^\\([^ ]*\\) *\\(STOPPED\\|EXITED\\|FATAL\\).*/\\1/p'); do\n\
@@ -292,6 +294,10 @@ pub fn restart_workers(app: &App) -> Step {
          sleep 0.25\n\
          done\n",
         group = quote(&format!("{}-worker:*", app.slug())),
+        program = quote(&format!(
+            "/etc/supervisor/conf.d/{}-worker.conf",
+            app.slug()
+        )),
     );
     step(format!("{}: restart its workers", app.name), body, 10)
 }
