@@ -31,6 +31,12 @@ const STATE: Template = template!("mysql-replication", "templates/state.service"
 
 /// Port on which a host says whether it is the primary or a healthy replica.
 pub const STATE_PORT: u16 = 9201;
+/// How often a proxy asks for that, in milliseconds.
+pub const ASKED_EVERY: u32 = 1000;
+/// How soon it asks again when the answer has changed, in milliseconds: two in a row count.
+pub const ASKED_AGAIN: u32 = 300;
+/// How long its questions may be under way, in milliseconds.
+const UNDER_WAY: u32 = 200;
 /// Account by which replicas follow, copy, and ask one another.
 const USER: &str = "marg_replication";
 const PASSWORD_SECRET: &str = "db_password_replication";
@@ -191,6 +197,7 @@ struct Values {
     net_timeout: u64,
     ack_millis: u64,
     max_lag: u64,
+    heard_seconds: f64,
     own: Value,
     peers: Value,
     pattern: Value,
@@ -209,6 +216,7 @@ fn values(context: &Context) -> Values {
     let pattern = network::sql_hosts(context).join("");
     let max_lag = context.integer("mysql-replication", "max_lag_seconds");
     Values {
+        heard_seconds: f64::from(ASKED_EVERY + ASKED_AGAIN + UNDER_WAY) / 1000.0,
         mariadb: distro.sql == SqlEngine::MariaDb,
         unit: distro.sql_unit(),
         client: distro.sql_client(),

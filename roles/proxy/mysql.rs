@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Server, servers};
 use crate::mysql::PORT;
-use crate::mysql_replication::STATE_PORT;
+use crate::mysql_replication::{ASKED_AGAIN, ASKED_EVERY, STATE_PORT};
 use crate::render::{Template, template};
 
 const SECTIONS: Template = template!("proxy", "templates/mysql.cfg");
@@ -14,6 +14,8 @@ const SECTIONS: Template = template!("proxy", "templates/mysql.cfg");
 struct Values {
     port: u16,
     state_port: u16,
+    asked_every: u32,
+    asked_again: u32,
     replicated: bool,
     servers: Vec<Server>,
 }
@@ -28,6 +30,8 @@ pub fn sections(context: &Context) -> Result<String, RoleError> {
     SECTIONS.render(Values {
         port: PORT,
         state_port: STATE_PORT,
+        asked_every: ASKED_EVERY,
+        asked_again: ASKED_AGAIN,
         replicated: replicated.next().is_some(),
         servers,
     })

@@ -3,6 +3,8 @@
 use marg_resources::{Action, HostPlan, Status};
 use serde::Serialize;
 
+use crate::error::ErrorKind;
+
 /// A plan for an environment. `plan` prints it; `provision` executes it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct EnvironmentPlan {
@@ -15,11 +17,25 @@ pub struct EnvironmentPlan {
     pub order: Vec<String>,
     /// Changes on hosts, in the blueprint's order; hosts without changes are listed too.
     pub hosts: Vec<HostPlan>,
+    /// Hosts that exist and could not be looked at: what would change on them is not known.
+    pub unseen: Vec<Unseen>,
     /// Cost of the droplets per month in US dollars, now and afterwards; `None` where prices are
     /// not known (offline).
     pub monthly: Option<Monthly>,
     /// What the operator should know, one sentence each.
     pub notes: Vec<String>,
+}
+
+/// A host that could not be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unseen {
+    /// Host name.
+    pub name: String,
+    /// Why.
+    pub error: String,
+    /// Which kind of failure that is.
+    #[serde(skip)]
+    pub kind: ErrorKind,
 }
 
 /// Cost per month, in US dollars.
@@ -111,7 +127,7 @@ impl EnvironmentPlan {
         self
     }
 
-    /// Whether nothing is to be done.
+    /// Whether nothing is to be done, as far as hosts could be looked at.
     pub fn is_empty(&self) -> bool {
         self.summary == Summary::default()
     }

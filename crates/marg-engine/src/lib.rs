@@ -34,7 +34,7 @@ pub use cloud::situation::Situation;
 pub use deploy::{AppReleases, DeployError, HostReleases, Manner, Record, Release};
 pub use destroy::{DestroyPreview, DestroyReport};
 pub use engine::{Engine, Options};
-pub use environment::{CloudChange, CloudKind, EnvironmentPlan, Monthly, Summary};
+pub use environment::{CloudChange, CloudKind, EnvironmentPlan, Monthly, Summary, Unseen};
 pub use error::{EngineError, ErrorKind};
 pub use host::HostError;
 pub use plan::plan_offline;

@@ -1,18 +1,19 @@
 //! What would change: the same code as `provision`, stopped before anything is applied.
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use marg_model::{Blueprint, Fleet, Host, Machine, Secret, Secrets};
 use marg_resources::{HostPlan, Role, plan_fresh};
 
 use crate::converge::{connect, look};
 use crate::desired::{Desired, promised};
 use crate::engine::Engine;
-use crate::environment::{CloudChange, CloudKind, EnvironmentPlan};
+use crate::environment::{CloudChange, CloudKind, EnvironmentPlan, Unseen};
 use crate::error::EngineError;
 use crate::host::HostError;
+use crate::host::link::Link;
 use crate::host::talk::Lock;
 use crate::journey::journey;
-use crate::leaders::{self, Links, ask, refuse_leaving, replicated};
+use crate::leaders::{self, Leaders, Links, ask, refuse_leaving, replicated};
 use marg_resources::Action;
 
 impl Engine {
@@ -27,28 +28,36 @@ impl Engine {
         } else {
             invented(blueprint, self.roles(), self.vault().secrets()?)
         };
-        let mut links = self.connect_all(&fleet).await?;
+        let mut links = self.connect_all(&fleet).await;
         let services = replicated(&fleet, self.roles());
         let found = ask(&self.desired(&fleet, &secrets), &services, &mut links).await;
-        fleet.leaders = found.settled()?;
+        let Leaders {
+            known,
+            mut undecided,
+        } = found;
+        fleet.leaders = known;
         refuse_leaving(&fleet)?;
         let desired = self.desired(&fleet, &secrets);
-        let mut looking = Vec::new();
-        for (host, machine) in fleet.hosts() {
-            let link = links.remove(&host.name).transpose()?;
-            let desired = &desired;
-            looking.push(async move {
-                match link {
-                    Some(mut link) => {
-                        let looked = look(self, desired, host, machine, &mut link).await?;
-                        link.session.close().await;
-                        Ok(looked.plan)
-                    }
-                    None => fresh(desired, host, machine),
-                }
-            });
+        let looking = fleet.hosts().map(|(host, machine)| {
+            let link = match undecided.remove(&host.name) {
+                Some(error) => Some(Err(error.into())),
+                None => links.remove(&host.name),
+            };
+            let seen = self.see(&desired, (host, machine), link);
+            async move { (host.name.clone(), seen.await) }
+        });
+        let looking: Vec<_> = looking.collect();
+        let (mut hosts, mut unseen) = (Vec::new(), Vec::new());
+        for (name, seen) in join_all(looking).await {
+            match seen {
+                Ok(plan) => hosts.push(plan),
+                Err(error) => unseen.push(Unseen {
+                    name,
+                    error: self.redact(&error.to_string()),
+                    kind: error.kind(),
+                }),
+            }
         }
-        let hosts = try_join_all(looking).await?;
         leaders::close(links).await;
         let notes = situation.notes.clone();
         let order = journey(&fleet, self.roles(), &situation, &hosts);
@@ -56,6 +65,7 @@ impl Engine {
             cloud: situation.changes.clone(),
             order,
             hosts,
+            unseen,
             monthly: Some(situation.monthly),
             notes,
             ..EnvironmentPlan::default()
@@ -63,17 +73,32 @@ impl Engine {
         .summed())
     }
 
-    /// Connections to every machine that exists.
-    async fn connect_all(&self, fleet: &Fleet) -> Result<Links, EngineError> {
+    /// What would change on one host; without a link it does not exist yet.
+    async fn see(
+        &self,
+        desired: &Desired<'_>,
+        (host, machine): (&Host, &Machine),
+        link: Option<Result<Link, EngineError>>,
+    ) -> Result<HostPlan, EngineError> {
+        let Some(mut link) = link.transpose()? else {
+            return fresh(desired, host, machine);
+        };
+        let looked = look(self, desired, host, machine, &mut link).await?;
+        link.session.close().await;
+        Ok(looked.plan)
+    }
+
+    /// Connections to every machine that exists, or why there is none.
+    async fn connect_all(&self, fleet: &Fleet) -> Links {
         let exists = |host: &&Host| {
             let machine = fleet.machine(&host.name);
             machine.is_some_and(|machine| machine.droplet.is_some())
         };
         let opening = fleet.peers().filter(exists).map(async |host| {
-            let link = connect(self, fleet, host, &Lock::None).await?;
-            Ok::<_, EngineError>((host.name.clone(), Ok(link)))
+            let link = connect(self, fleet, host, &Lock::None).await;
+            (host.name.clone(), link)
         });
-        Ok(try_join_all(opening).await?.into_iter().collect())
+        join_all(opening).await.into_iter().collect()
     }
 }
 

@@ -86,7 +86,7 @@ pub fn logs(host: &str) -> LabResult<PathBuf> {
 }
 
 /// A command that opens a root shell in a machine, without network or SSH, or runs `command`
-/// there.
+/// there: one word as a script, several as a command with its arguments.
 pub fn shell_command(host: &str, command: &[String]) -> LabResult<Command> {
     let machine = find(host)?;
     let down = || LabError::HostDown {
@@ -111,11 +111,11 @@ pub fn shell_command(host: &str, command: &[String]) -> LabResult<Command> {
             "TERM={}",
             std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned())
         ));
-    if command.is_empty() {
-        entry.args(["/bin/bash", "--login"]);
-    } else {
-        entry.args(command);
-    }
+    match command {
+        [] => entry.args(["/bin/bash", "--login"]),
+        [script] => entry.args(["/bin/sh", "-c", script]),
+        words => entry.args(words),
+    };
     Ok(entry)
 }
 

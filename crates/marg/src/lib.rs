@@ -67,7 +67,7 @@ pub use marg_engine::{
     CloudKind, DOLLARS_PER_GB, DeployReport, DestroyPreview, DestroyReport, Engine, EngineError,
     EnvironmentPlan, FleetStatus, HostReleases, HostReport, HostStatus, Led, Manner, Monthly,
     PromotePreview, PromoteReport, Record, Release, Report, ResizeError, ResizePreview,
-    ResizeReport, RunOutput, Situation, Summary, VaultError,
+    ResizeReport, RunOutput, Situation, Summary, Unseen, VaultError,
 };
 pub use marg_model::{
     App, Blueprint, Capacity, Component, Cost, CostRow, Diagnostic, Diagnostics, Environment,

@@ -322,13 +322,14 @@ clone_of() {
 
 # --- Switching over --------------------------------------------------------------------------
 
-# The primary stops writing; prints what it has. The proxies ask every second: they hear it first and
-# hold new connections back. Then those that are left end: a connection that ends is tried again by
-# its application, a refused write is not.
+# The primary stops writing; prints what it has. The proxies hear it first and hold new connections
+# back: what they heard before runs out like a lease, as many seconds after as two of their questions
+# are apart. Then the connections that are left end: one that ends is tried again by its application,
+# a refused write is not.
 retire() {
   : > "$RETIRED"
   say no primary
-  sleep 1.5
+  sleep {{ heard_seconds }}
   hang_up
   close || { rm -f "$RETIRED"; open; fail 'open transactions keep this host from closing; it goes on as before'; }
   hang_up

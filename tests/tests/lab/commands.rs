@@ -6,6 +6,7 @@ use marg_tests::fleet::Fleet;
 
 cases! {
     "commands: output is shown while the command runs" => streaming,
+    "commands: a shell in a lab machine takes one word as a script" => lab_script,
     "commands: a host that is changing its key is reached by run and by ssh" => half_pinned,
 }
 
@@ -28,6 +29,13 @@ fn streaming() {
         ran.to_string().contains(r#""stdout":"first\nlast\n""#),
         "{ran}"
     );
+}
+
+fn lab_script() {
+    let fleet = Fleet::provisioned();
+    let machine = format!("{}-redis1", fleet.project.name);
+    let shell = ["lab", "shell", &machine, "hostname; hostname | wc -l"];
+    fleet.marg(shell).run().ok().says("redis1\n1");
 }
 
 fn half_pinned() {

@@ -15,6 +15,7 @@ cases! {
     "repair: a reload that a crash came before is still owed" => owed_reload,
     "repair: a run that was killed while packages were installed goes on" => killed_install,
     "repair: a host that fails does not stop its siblings" => siblings,
+    "repair: a plan shows the hosts that it could look at, and says which it could not" => unseen,
 }
 
 /// A site's file of the web server.
@@ -195,5 +196,23 @@ fn siblings() {
         "1"
     );
     fleet.provision();
+    fleet.assert_converged();
+}
+
+fn unseen() {
+    let fleet = Fleet::provisioned();
+    fleet.on("worker1", "systemctl stop ssh");
+    let planned = fleet.marg(["plan", "--json"]).run();
+    fleet.on("worker1", "systemctl start ssh");
+    let plan = planned.exits(5).says("worker1").document();
+    let names = |key: &str| -> Vec<String> {
+        let hosts = plan[key].as_array().unwrap().iter();
+        hosts
+            .map(|host| host["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names("hosts"), ["http1", "redis1", "mysql1"]);
+    assert_eq!(names("unseen"), ["worker1"]);
+    assert!(changes_of(&plan).is_empty(), "{plan}");
     fleet.assert_converged();
 }

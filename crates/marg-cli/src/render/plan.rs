@@ -23,6 +23,10 @@ pub fn plan(blueprint: &Blueprint, plan: &EnvironmentPlan, all: bool) -> String 
     for host in &plan.hosts {
         text.push_str(&self::host(host, all));
     }
+    for unseen in &plan.unseen {
+        let said = paint(YELLOW, " · not known: it could not be looked at");
+        text.push_str(&format!("\n{}{said}\n", paint(BOLD, &unseen.name)));
+    }
     if !plan.notes.is_empty() {
         text.push('\n');
     }
@@ -131,6 +135,9 @@ fn change(change: &PlannedChange, width: usize, all: bool) -> String {
 }
 
 fn summary(plan: &EnvironmentPlan) -> String {
+    if plan.is_empty() && plan.hosts.is_empty() {
+        return "No host could be looked at. Nothing was changed.".to_owned();
+    }
     if plan.is_empty() {
         let hosts = count(plan.hosts.len(), "host");
         let are = if plan.hosts.len() == 1 {

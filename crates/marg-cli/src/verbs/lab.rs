@@ -98,7 +98,7 @@ struct ShellArgs {
     /// Machine: its droplet's name, id or address, or the host's name
     host: String,
 
-    /// Command to run instead of a shell
+    /// Command to run instead of a shell; one word is a script for the machine's own
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }

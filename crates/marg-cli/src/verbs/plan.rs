@@ -1,5 +1,7 @@
 //! `marg plan`
 
+use marg::Unseen;
+
 use crate::args::PhaseArg;
 use crate::context::Context;
 use crate::failure::{Failure, Kind};
@@ -54,6 +56,7 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     };
     if let Some(host) = &args.script {
         let Some(plan) = plan.hosts.iter().find(|plan| plan.name == *host) else {
+            unseen(plan.unseen.iter().filter(|unseen| unseen.name == *host))?;
             let known: Vec<&str> = plan.hosts.iter().map(|plan| plan.name.as_str()).collect();
             return Err(no_host(host, &known));
         };
@@ -64,7 +67,26 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         &blueprint,
         &plan,
         context.output.is_verbose(),
-    ))
+    ))?;
+    unseen(&plan.unseen)
+}
+
+/// A plan that says nothing of some hosts is shown, and is a failure.
+fn unseen<'a>(hosts: impl IntoIterator<Item = &'a Unseen>) -> Result<(), Failure> {
+    let hosts: Vec<&Unseen> = hosts.into_iter().collect();
+    let Some(first) = hosts.first() else {
+        return Ok(());
+    };
+    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let mut failure = Failure::new(
+        first.kind.into(),
+        format!(
+            "{} could not be looked at: what would change there is not known",
+            names.join(", ")
+        ),
+    );
+    failure.causes = hosts.iter().map(|host| host.error.clone()).collect();
+    Err(failure)
 }
 
 fn no_host(host: &str, known: &[&str]) -> Failure {
@@ -76,7 +98,10 @@ fn no_host(host: &str, known: &[&str]) -> Failure {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use marg::ErrorKind;
+
     use super::*;
     use crate::testing::plain;
 
@@ -84,5 +109,18 @@ mod tests {
     fn an_unknown_host_is_named_beside_the_known_ones() {
         let shown = plain(&render::failure(&no_host("htpp1", &["http1", "redis1"])));
         insta::assert_snapshot!("error-no-host", shown);
+    }
+
+    #[test]
+    fn hosts_that_could_not_be_looked_at_are_a_failure() {
+        let host = |name: &str| Unseen {
+            name: name.to_owned(),
+            error: format!("{name} did not answer within 30 s; look with `marg status`"),
+            kind: ErrorKind::Unreachable,
+        };
+        assert!(unseen(&[]).is_ok());
+        let failure = unseen(&[host("http2"), host("worker1")]).unwrap_err();
+        assert_eq!(failure.kind, Kind::Unreachable);
+        insta::assert_snapshot!("error-unseen", plain(&render::failure(&failure)));
     }
 }

@@ -1,8 +1,8 @@
 //! A blueprint and plans for it.
 
 use marg::{
-    Action, Blueprint, Capacity, CloudChange, CloudKind, Environment, EnvironmentPlan, Host,
-    HostEnv, HostPlan, Limit, Monthly, Phase, PlannedChange, Status, TextDiff,
+    Action, Blueprint, Capacity, CloudChange, CloudKind, Environment, EnvironmentPlan, ErrorKind,
+    Host, HostEnv, HostPlan, Limit, Monthly, Phase, PlannedChange, Status, TextDiff, Unseen,
 };
 
 use super::words;
@@ -237,6 +237,11 @@ pub fn mixed_plan() -> (Blueprint, EnvironmentPlan) {
                 &["s-1vcpu-1gb"],
             ),
         ],
+        unseen: vec![Unseen {
+            name: "worker2".to_owned(),
+            error: "worker2 did not answer".to_owned(),
+            kind: ErrorKind::Unreachable,
+        }],
         hosts: vec![
             host_plan("http1", vec![config, fresh, gone, rebuild]),
             host_plan("mysql1", vec![database]),
