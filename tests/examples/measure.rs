@@ -190,7 +190,8 @@ fn first_provision(api: &Api) -> (f64, f64) {
     let mut running = project
         .marg(["provision", "--phase", "2", "--json"])
         .start();
-    running.wait_for("the hosts", |event| event["name"] == "hosts");
+    // Machines boot, cloud-init ends, and they have made host keys of their own.
+    running.wait_for("the hosts", |event| event["event"] == "host_connected");
     let hosts = Instant::now();
     let done = |event: &Value| {
         event["name"]

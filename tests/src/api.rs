@@ -148,7 +148,8 @@ impl Api {
     #[track_caller]
     pub fn act(&self, droplet: u64, kind: &str) {
         let path = format!("/v2/droplets/{droplet}/actions");
-        let (status, answer) = self.send(Method::POST, &path, Some(&json!({ "type": kind })));
+        let order = json!({ "type": kind });
+        let (status, answer) = self.send_in_turn(&Method::POST, &path, Some(&order));
         assert!(status == 201, "{kind} of {droplet}: {status} {answer}");
         let action = format!("/v2/actions/{}", answer["action"]["id"]);
         until_true(kind, Duration::from_secs(90), || {
