@@ -192,7 +192,7 @@ fn unit() -> Result<[Resource; 3], RoleError> {
     Ok([
         Directory::new("/etc/systemd/system/haproxy.service.d").into(),
         File::new(DROP_IN, text).into(),
-        Command::new("systemd reads haproxy's unit", "systemctl daemon-reload")
+        Command::new("systemd reads haproxy's unit", "read_units")
             .unless("[ \"$(systemctl show -p NeedDaemonReload --value haproxy)\" = no ]")
             .watch([format!("file {DROP_IN}")])
             .into(),

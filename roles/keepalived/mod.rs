@@ -233,7 +233,7 @@ fn link(context: &Context) -> Result<Vec<Resource>, RoleError> {
         File::new(ORDER_FILE, ORDER).into(),
         Command::new(
             "the balancers' tunnel is up",
-            "systemctl daemon-reload && systemctl enable marg-vrrp-link.service && \
+            "read_units && systemctl enable marg-vrrp-link.service && \
              systemctl start marg-vrrp-link.service && /usr/local/sbin/marg-vrrp-link up",
         )
         .unless("/usr/local/sbin/marg-vrrp-link is-up")

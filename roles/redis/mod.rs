@@ -155,7 +155,7 @@ pub fn drop_in(unit: &str, text: String) -> [Resource; 3] {
     let path = format!("{folder}/marg.conf");
     // Younger than the file once systemd has read it; a question that costs no process.
     let mark = quote(&format!("/var/lib/marg/{unit}.read"));
-    let read = format!("systemctl daemon-reload\n: > {mark}");
+    let read = format!("read_units\n: > {mark}");
     let is_read = format!("[ {mark} -nt {} ]", quote(&path));
     let command = Command::new(format!("systemd reads {unit}"), read)
         .unless(is_read)

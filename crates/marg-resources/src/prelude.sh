@@ -19,7 +19,7 @@ run_step() {
   if [ "$status" -ne 0 ]; then rm -rf "$STAGE"; exit 70; fi
 }
 
-finish() { rm -rf "$STAGE"; }
+finish() { read_units; rm -rf "$STAGE"; }
 
 # Whether nobody is there any more for whom this runs: over SSH that was the parent of this shell.
 # What only waits for other hosts then ends, instead of keeping this one locked.
@@ -37,8 +37,16 @@ owe() {
 # paid UNIT: what UNIT owed has been done.
 paid() { rm -f -- "$OWED/$1.reload" "$OWED/$1.restart"; }
 
+# read_units: systemd reads unit files that were put in place, if it still owes that.
+read_units() {
+  [ -e "$OWED/units.reload" ] || return 0
+  systemctl daemon-reload
+  paid units
+}
+
 # settle UNIT: does what UNIT owes, if it owes anything.
 settle() {
+  read_units
   if [ -e "$OWED/$1.restart" ]; then
     systemctl restart "$1"
   elif [ -e "$OWED/$1.reload" ]; then
@@ -67,10 +75,12 @@ stage_absent() {
   mknod "$STAGE$1" c 0 0
 }
 
-# land PATH: moves what was staged to its place, by rename, with mode and owner already set.
+# land PATH: moves what was staged to its place, by rename, with mode and owner already set. What
+# systemd has to read is owed before.
 land() {
   cp -pPT -- "$STAGE$1" "$1.marg-new"
   [ -L "$1.marg-new" ] || sync "$1.marg-new"
+  case $1 in /etc/systemd/system/*) owe units reload ;; esac
   mv -fT -- "$1.marg-new" "$1"
 }
 

@@ -22,7 +22,7 @@ pub struct ServiceSeen {
     pub active: bool,
     /// Whether it starts at boot (or needs no enabling).
     pub enabled: bool,
-    /// Whether its unit file changed since systemd read it.
+    /// Whether an earlier run put a unit file in place and did not come to let systemd read it.
     pub stale: bool,
     /// What an earlier run left undone.
     pub owed: Option<OwedAction>,
@@ -49,7 +49,7 @@ impl Service {
         let unit = quote(&self.unit);
         let (mut words, mut commands) = (Vec::new(), Vec::new());
         if seen.stale || before.any_changed([&self.unit_file()]) {
-            commands.push("systemctl daemon-reload".to_owned());
+            commands.push("read_units".to_owned());
         }
         if !seen.enabled {
             words.push("enable");
@@ -182,11 +182,11 @@ mod tests {
         }
     }
 
-    const UP: &str = "unit nginx\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no";
+    const UP: &str = "unit nginx enabled\nstates\nactive\nfiles\nstates end";
 
     #[test]
     fn cases() {
-        let gone = "unit nginx\nLoadState=not-found\nActiveState=inactive\nUnitFileState=\nNeedDaemonReload=no";
+        let gone = "gone nginx\nstates\nfiles\nstates end";
         let owing = format!("owed nginx.reload\n{UP}");
         let both = format!("owed nginx.reload\nowed nginx.restart\n{UP}");
         let other = format!("owed redis.restart\n{UP}");

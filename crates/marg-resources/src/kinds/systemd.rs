@@ -1,5 +1,4 @@
-//! How systemd's units are read: one part of the probe asks about the units of all kinds at once,
-//! because every call of `systemctl` costs more than all else in a probe.
+//! How systemd's units are read: one part of the probe asks about the units of all kinds at once.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +7,13 @@ use crate::quote::quote;
 /// Name of that part.
 pub(super) const SECTION: &str = "unit";
 
-const KEYS: [&str; 4] = [
-    "LoadState=",
-    "ActiveState=",
-    "UnitFileState=",
-    "NeedDaemonReload=",
-];
+/// Before what systemd answers about the units' state; in the order of the units.
+const STATES: &str = "states";
+/// Before what it answers about how they start; in the order of the units of which the shell could
+/// not tell.
+const FILES: &str = "files";
+/// After all of it.
+const END: &str = "states end";
 
 /// What systemd says of a unit, in its own words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) struct Unit {
     pub(super) active: String,
     /// `enabled`, `disabled`, `static`, …
     pub(super) file: String,
-    /// Whether its unit file changed since systemd read it.
+    /// Whether an earlier run put a unit file in place and did not come to let systemd read it.
     pub(super) stale: bool,
 }
 
@@ -44,80 +44,114 @@ pub(super) fn file_name(unit: &str) -> String {
     }
 }
 
-/// Asks about all of them. The answer has one block per unit, in order. systemd is not asked about
-/// a unit that has no file and that it never started: that costs it a search of the disk each
-/// time, and the shell sees as much by itself.
+/// Asks about all of them. systemd is asked as little as possible, since each of its answers costs
+/// more than all else in a probe: not about a unit that has no file and that it never started, and
+/// not how a unit starts that a target wants, which the shell sees by itself.
 pub(super) fn probe(units: &[String]) -> String {
-    let asked = units.iter().map(|unit| {
-        let (name, file) = (quote(unit), file_name(unit));
+    let calls = units.iter().enumerate().map(|(place, unit)| {
+        let file = file_name(unit);
         // What an instance such as `a@b.service` is made from.
         let template = match (file.split_once('@'), file.rsplit_once('.')) {
             (Some((name, _)), Some((_, kind))) => format!("{name}@.{kind}"),
             _ => file.clone(),
         };
         let (file, template) = (quote(&file), quote(&template));
+        format!("marg_unit {file} {template}; unit{place}=$?\n")
+    });
+    let told = units.iter().enumerate().map(|(place, unit)| {
+        let name = quote(unit);
         format!(
-            "if marg_unit {file} {template}; then set -- \"$@\" {name}; else echo gone {name}; fi\n"
+            "case $unit{place} in 0) echo unit {name} enabled ;; 1) echo unit {name} ;; *) echo gone {name} ;; esac\n\
+             [ $unit{place} -eq 2 ] || set -- \"$@\" {name}\n"
         )
     });
+    let doubtful = units
+        .iter()
+        .enumerate()
+        .map(|(place, unit)| format!("[ $unit{place} -ne 1 ] || set -- \"$@\" {}\n", quote(unit)));
     format!(
         "marg_unit() {{
-  if [ -L \"/run/systemd/units/invocation:$1\" ]; then return 0; fi
-  for folder in {FOLDERS}; do
-    if [ -e \"$folder/$1\" ] || [ -L \"$folder/$1\" ] || [ -e \"$folder/$2\" ]; then return 0; fi
+  for link in /etc/systemd/system/*.wants/\"$1\" /etc/systemd/system/*.requires/\"$1\"; do
+    if [ -L \"$link\" ]; then return 0; fi
   done
-  return 1
+  if [ -L \"/run/systemd/units/invocation:$1\" ]; then return 1; fi
+  for folder in {FOLDERS}; do
+    if [ -e \"$folder/$1\" ] || [ -L \"$folder/$1\" ] || [ -e \"$folder/$2\" ]; then return 1; fi
+  done
+  return 2
 }}
+[ ! -e /var/lib/marg/owed/units.reload ] || echo stale
+{}set --
+{}echo {STATES}
+[ $# -eq 0 ] || systemctl is-active -- \"$@\"
 set --
-{}for unit do echo \"unit $unit\"; done
-[ $# -eq 0 ] ||
-  systemctl show -p LoadState -p ActiveState -p UnitFileState -p NeedDaemonReload -- \"$@\"",
-        asked.collect::<String>()
+{}echo {FILES}
+[ $# -eq 0 ] || systemctl is-enabled -- \"$@\"
+echo {END}",
+        calls.collect::<String>(),
+        told.collect::<String>(),
+        doubtful.collect::<String>()
     )
 }
 
 /// Takes the answer about units out of the lines that a kind reads; the line that makes no sense
 /// in case of an error.
 pub(super) fn take(lines: &[String]) -> Result<(BTreeMap<String, Unit>, Vec<String>), String> {
-    let (mut names, mut blocks, mut rest) = (Vec::new(), Vec::<Unit>::new(), Vec::new());
+    let (mut asked, mut rest) = (Vec::<(String, Unit)>::new(), Vec::new());
+    let (mut states, mut files) = (Vec::new(), Vec::new());
     let mut found = BTreeMap::new();
-    let mut begins = true;
+    let (mut part, mut stale) = ("", false);
     for line in lines {
-        if let Some(name) = line.strip_prefix("gone ") {
-            found.insert(name.to_owned(), Unit::default());
-        } else if let Some(name) = line.strip_prefix("unit ") {
-            names.push(name.to_owned());
-        } else if line.is_empty() {
-            begins = true;
-        } else if KEYS.iter().any(|key| line.starts_with(key)) {
-            if std::mem::take(&mut begins) {
-                blocks.push(Unit::default());
-            }
-            let block = blocks.last_mut().ok_or(line)?;
-            block.set(line).ok_or(line)?;
-        } else {
-            rest.push(line.clone());
+        match (part, line.as_str()) {
+            (_, STATES | FILES | END) => part = line,
+            (STATES, word) => states.push(word),
+            (FILES, word) => files.push(word),
+            (_, "stale") => stale = true,
+            _ => match (line.strip_prefix("gone "), line.strip_prefix("unit ")) {
+                (Some(name), _) => drop(found.insert(name.to_owned(), Unit::default())),
+                (_, Some(words)) => asked.push(existing(words)),
+                _ => rest.push(line.clone()),
+            },
         }
     }
-    if names.len() != blocks.len() {
-        return Err(format!("{} blocks for {} units", blocks.len(), names.len()));
+    let doubtful = asked
+        .iter()
+        .filter(|(_, unit)| unit.file.is_empty())
+        .count();
+    if (states.len(), files.len()) != (asked.len(), doubtful) {
+        let answers = states.iter().chain(&files);
+        let answers = answers.copied().collect::<Vec<_>>().join(", ");
+        return Err(format!("systemd says `{answers}` of {} units", asked.len()));
     }
-    found.extend(names.into_iter().zip(blocks));
+    let mut files = files.into_iter();
+    for ((name, unit), state) in asked.into_iter().zip(states) {
+        let file = match unit.file.as_str() {
+            "" => files.next().unwrap_or_default().to_owned(),
+            _ => unit.file,
+        };
+        let active = state.to_owned();
+        found.insert(
+            name,
+            Unit {
+                active,
+                file,
+                stale,
+                ..unit
+            },
+        );
+    }
     Ok((found, rest))
 }
 
-impl Unit {
-    fn set(&mut self, line: &str) -> Option<()> {
-        let (key, value) = line.split_once('=')?;
-        match key {
-            "LoadState" => self.loaded = value != "not-found",
-            "ActiveState" => value.clone_into(&mut self.active),
-            "UnitFileState" => value.clone_into(&mut self.file),
-            "NeedDaemonReload" => self.stale = value == "yes",
-            _ => return None,
-        }
-        Some(())
-    }
+/// A unit that exists: its name, and behind it how it starts, if the shell could tell.
+fn existing(words: &str) -> (String, Unit) {
+    let (name, file) = words.split_once(' ').unwrap_or((words, ""));
+    let unit = Unit {
+        loaded: true,
+        file: file.to_owned(),
+        ..Unit::default()
+    };
+    (name.to_owned(), unit)
 }
 
 #[cfg(test)]
@@ -137,22 +171,39 @@ mod tests {
         }
     }
 
-    #[test]
-    fn units_without_a_file_are_not_asked_about() {
-        let lines = [
-            "gone haproxy",
-            "unit nginx",
-            "LoadState=loaded",
-            "ActiveState=active",
-        ];
-        let lines = lines.map(str::to_owned);
-        let (units, rest) = take(&lines).unwrap();
-        assert!(rest.is_empty() && units["nginx"].loaded);
-        assert_eq!(units["haproxy"], Unit::default());
+    fn taken(lines: &str) -> Result<(BTreeMap<String, Unit>, Vec<String>), String> {
+        let lines: Vec<String> = lines.lines().map(str::to_owned).collect();
+        take(&lines)
     }
 
     #[test]
-    fn a_unit_without_an_answer_is_an_error() {
-        assert!(take(&["unit nginx".to_owned()]).is_err());
+    fn only_units_that_leave_a_doubt_are_asked_about() {
+        let said = "gone haproxy\nunit nginx enabled\nunit own.timer\nother\n\
+            states\nactive\ninactive\nfiles\ndisabled\nstates end\nmore";
+        let (units, rest) = taken(said).unwrap();
+        assert_eq!(rest, ["other", "more"]);
+        assert_eq!(units["haproxy"], Unit::default());
+        let unit = |active: &str, file: &str| Unit {
+            loaded: true,
+            active: active.to_owned(),
+            file: file.to_owned(),
+            stale: false,
+        };
+        assert_eq!(units["nginx"], unit("active", "enabled"));
+        assert_eq!(units["own.timer"], unit("inactive", "disabled"));
+        let (units, _) = taken(&format!("stale\n{said}")).unwrap();
+        assert!(units["nginx"].stale && units["own.timer"].stale);
+    }
+
+    #[test]
+    fn an_answer_too_few_or_too_many_is_an_error() {
+        for said in [
+            "unit nginx enabled",
+            "unit nginx enabled\nstates\nfiles\nstates end",
+            "unit nginx\nstates\nactive\nfiles\nstates end",
+            "unit nginx enabled\nstates\nSystem has not been booted\nactive\nfiles\nstates end",
+        ] {
+            assert!(taken(said).is_err(), "{said}");
+        }
     }
 }

@@ -32,7 +32,7 @@ pub struct TimerSeen {
     active: bool,
     /// Whether it starts at boot.
     enabled: bool,
-    /// Whether its files changed since systemd read them.
+    /// Whether an earlier run did not come to let systemd read what it had put in place.
     stale: bool,
 }
 
@@ -150,7 +150,7 @@ impl Kind for Timer {
 
     fn units(&self) -> Vec<String> {
         match self.present {
-            true => vec![self.unit("timer"), self.unit("service")],
+            true => vec![self.unit("timer")],
             false => Vec::new(),
         }
     }
@@ -177,10 +177,10 @@ impl Kind for Timer {
                 stale: false,
             };
             if timer.present {
-                let (clock, service) = (unit(timer.unit("timer"))?, unit(timer.unit("service"))?);
+                let clock = unit(timer.unit("timer"))?;
                 answer.active = clock.active == "active";
                 answer.enabled = clock.file == "enabled";
-                answer.stale = clock.stale || service.stale;
+                answer.stale = clock.stale;
             }
             seen.push(answer);
         }
@@ -217,7 +217,7 @@ impl Kind for Timer {
         }
         let timer = quote(&self.unit("timer"));
         let script = files.script.text(format!(
-            "systemctl -q --no-reload enable {timer}\nsystemctl daemon-reload\n\
+            "systemctl -q --no-reload enable {timer}\nread_units\n\
              systemctl restart {timer}"
         ));
         Verdict::Will(Change {
