@@ -23,6 +23,8 @@ use serde_json::{Value, json};
 
 /// How often the converged run and `ssh HOST true` take turns.
 const ROUNDS: usize = 7;
+/// How often a first provision and a bare installation take turns.
+const INSTALL_ROUNDS: usize = 3;
 /// The environment that is measured.
 const NAME: &str = "e2emeasure";
 
@@ -168,23 +170,35 @@ fn ssh_true(fleet: &Fleet) {
 }
 
 /// A first provision beside a bare `apt-get install` of the same packages on fresh machines of
-/// the same sizes. Both begin when the machines answer; both find the apt cache filled.
+/// the same sizes, taking turns. Both begin when the machines answer; both find the apt cache
+/// filled.
 fn install() {
     let api = lab_api();
-    // Fills the cache, and is the first of the runs that count.
-    let first = first_provision(&api);
+    // Fills the cache; does not count.
+    first_provision(&api);
     let packages = packages();
-    let raw = raw_install(&api, &packages);
-    let second = first_provision(&api);
-    for (hosts, all) in [first, second] {
-        println!("first provision: hosts {hosts:.1} s, with cloud and first deploys {all:.1} s");
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..INSTALL_ROUNDS {
+        let bare = raw_install(&api, &packages);
+        let (hosts, all) = first_provision(&api);
+        println!(
+            "bare apt-get install in parallel {:.1} s; first provision: hosts {:.1} s, with cloud and first deploys {:.1} s",
+            bare.as_secs_f64(),
+            hosts.as_secs_f64(),
+            all.as_secs_f64()
+        );
+        ours.push(hosts);
+        theirs.push(bare);
     }
-    println!("bare apt-get install of the same packages in parallel: {raw:.1} s");
-    println!("ratio, hosts only: {:.2}", second.0 / raw);
+    let (ours, theirs) = (median(ours), median(theirs));
+    println!(
+        "hosts {ours:.1} s, bare {theirs:.1} s (medians of {INSTALL_ROUNDS}): ratio {:.2}",
+        ours / theirs
+    );
 }
 
-/// Seconds that the hosts took, and seconds of the whole run.
-fn first_provision(api: &Api) -> (f64, f64) {
+/// How long the hosts took, and the whole run.
+fn first_provision(api: &Api) -> (Duration, Duration) {
     let project = Project::fresh(NAME);
     let began = Instant::now();
     let mut running = project
@@ -199,9 +213,9 @@ fn first_provision(api: &Api) -> (f64, f64) {
             .is_some_and(|name| name.starts_with("deploy"))
     };
     running.wait_for("the end of the hosts", done);
-    let hosts = hosts.elapsed().as_secs_f64();
+    let hosts = hosts.elapsed();
     running.wait().ok();
-    let all = began.elapsed().as_secs_f64();
+    let all = began.elapsed();
     let plan = project
         .marg(["plan", "--offline", "--phase", "2", "--json"])
         .run()
@@ -236,7 +250,7 @@ fn packages() -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-fn raw_install(api: &Api, packages: &[(String, Vec<String>)]) -> f64 {
+fn raw_install(api: &Api, packages: &[(String, Vec<String>)]) -> Duration {
     let vault = Project::at(NAME).vault();
     let key = fs::read_to_string(vault.join("ssh_key.pub")).unwrap();
     let sizes = [
@@ -316,7 +330,7 @@ fn raw_install(api: &Api, packages: &[(String, Vec<String>)]) -> f64 {
     for mut child in children.collect::<Vec<_>>() {
         assert!(child.wait().unwrap().success());
     }
-    let took = began.elapsed().as_secs_f64();
+    let took = began.elapsed();
     for id in ids {
         api.send(reqwest::Method::DELETE, &format!("/v2/droplets/{id}"), None);
     }

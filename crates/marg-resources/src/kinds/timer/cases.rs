@@ -17,7 +17,7 @@ fn answer(files: &str, timer: &str) -> Vec<String> {
     let units = match words.as_slice() {
         [active, "enabled"] => format!("unit flow.timer enabled\nstates\n{active}\nfiles\nstates end"),
         [active, file] => format!("unit flow.timer\nstates\n{active}\nfiles\n{file}\nstates end"),
-        _ => format!("stale\nunit flow.timer enabled\nstates\nactive\nfiles\nstates end"),
+        _ => "stale\nunit flow.timer enabled\nstates\nactive\nfiles\nstates end".to_owned(),
     };
     lines.extend(units.lines().map(str::to_owned));
     lines
