@@ -10,17 +10,9 @@ pub const HANDOVER: Handover = Handover {
     import,
 };
 
-/// One artisan command of the live release, as the application's user.
-pub fn artisan(app: &Application, command: &str) -> String {
-    let root = app.root();
-    format!(
-        "runuser -u {} -- env HOME={} sh -c {}\n",
-        quote(&app.slug()),
-        quote(&format!("{root}/home")),
-        quote(&format!(
-            "umask 077; exec php {root}/current/artisan {command} --no-interaction --no-ansi"
-        ))
-    )
+/// One artisan command of the live release.
+fn artisan(app: &Application, command: &str) -> String {
+    marg_resources::artisan::artisan(app, &format!("{}/current", app.root()), command)
 }
 
 fn export(context: &Context) -> String {

@@ -11,7 +11,7 @@ use marg_model::{
     SettingKind, SettingValue,
 };
 use marg_resources::kinds::{Command, Directory, File, Group, Package, User};
-use marg_resources::{Context, Handover, Resource, Role, RoleError, Shell, quote};
+use marg_resources::{Context, Handover, Resource, Role, RoleError, Shell, artisan, quote};
 
 use crate::{php, worker};
 
@@ -166,17 +166,8 @@ fn apply_env(context: &Context, app: &Application) -> Command {
     let (root, env) = (app.root(), env_path(app));
     let current = format!("{root}/current");
     let mark = format!("{root}/shared/.env-owed");
-    let artisan = |command: &str| {
-        format!(
-            "runuser -u {} -- env HOME={} sh -c {}\n",
-            quote(&app.slug()),
-            quote(&format!("{root}/home")),
-            quote(&format!(
-                "umask 077; exec php {current}/artisan {command} --no-interaction --no-ansi"
-            ))
-        )
-    };
-    let mut run = format!(": > {}\n{}", quote(&mark), artisan("config:cache"));
+    let cached = artisan::cache_configuration(app, &current);
+    let mut run = format!(": > {}\n{cached}", quote(&mark));
     if context.host.has_role("php-fpm") {
         let unit = quote(&context.distro.php_fpm_unit());
         run.push_str(&format!("systemctl reload {unit}\n"));
@@ -196,4 +187,51 @@ fn apply_env(context: &Context, app: &Application) -> Command {
     Command::new(format!("use the variables of {}", app.name), run)
         .unless(done)
         .watch([format!("file {env}")])
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use marg_resources::artisan;
+
+    use crate::testing::World;
+
+    /// The live release's configuration is there while the new one is made.
+    #[test]
+    fn a_cache_is_never_missing() {
+        let world = World::new(1);
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        write("bootstrap/cache/config.php", "old");
+        write("bin/runuser", "#!/bin/sh\nshift 3; exec \"$@\"");
+        // As artisan does: the cache at the place that it is told goes first, then it is made.
+        let php = "#!/bin/sh\nplace=${APP_CONFIG_CACHE:-bootstrap/cache/config.php}\nrm -f $place\n\
+            cat bootstrap/cache/config.php > seen\necho \"new $*\" > $place";
+        write("bin/php", php);
+        let app = &world.fleet.blueprint.apps[0];
+        let path = folder.path().to_str().unwrap();
+        let status = std::process::Command::new("sh")
+            .args(["-ec", &artisan::cache_configuration(app, path)])
+            .env("PATH", format!("{path}/bin:/usr/bin:/bin"))
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let read = |file: &str| fs::read_to_string(folder.path().join(file)).unwrap();
+        assert_eq!(read("seen"), "old");
+        assert!(read("bootstrap/cache/config.php").starts_with("new artisan config:cache"));
+        assert_eq!(
+            fs::read_dir(folder.path().join("bootstrap/cache"))
+                .unwrap()
+                .count(),
+            1
+        );
+    }
 }

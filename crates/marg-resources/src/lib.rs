@@ -5,6 +5,7 @@
 //! Adding a kind: a file in `kinds/` and one line in `kinds/mod.rs`.
 
 pub mod answer;
+pub mod artisan;
 pub mod change;
 pub mod kind;
 pub mod kinds;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use marg_model::{App, Distro};
+use marg_resources::artisan::{artisan, caches};
 use marg_resources::kinds::Release as LiveRelease;
 use marg_resources::{Shell, Step, quote};
 
@@ -24,6 +25,11 @@ pub fn source_path(app: &App, id: &str) -> String {
 /// Path of the finished release's archive on any host.
 pub fn artefact_path(app: &App, id: &str) -> String {
     format!("{CARRY}/{}-{id}.tar.gz", app.slug())
+}
+
+/// Folder of a release on any host.
+fn release_path(app: &App, id: &str) -> String {
+    format!("{}/releases/{id}", app.root())
 }
 
 /// A command that takes a file on standard input, readable by root alone.
@@ -112,7 +118,7 @@ pub fn place(app: &App, release: &Release, checksum: &str) -> Vec<Step> {
         step(format!("{}: unpack the release", app.name), unpack, 5),
         step(
             format!("{}: build its caches", app.name),
-            caches(app, id),
+            caches(app, &release_path(app, id)),
             5,
         ),
     ]
@@ -207,35 +213,11 @@ pub fn up(app: &App) -> Step {
     step(format!("{}: up again", app.name), body, 1)
 }
 
-/// Configuration, routes, events and views, cached in the release itself. The configuration's
-/// cache holds secrets: it is made on each host, readable by the application alone.
-fn caches(app: &App, id: &str) -> String {
-    let folder = format!("{}/releases/{id}", app.root());
-    ["config:cache", "route:cache", "event:cache", "view:cache"]
-        .iter()
-        .map(|command| artisan(app, &folder, command))
-        .collect()
-}
-
-/// One artisan command as the application's user.
-fn artisan(app: &App, folder: &str, command: &str) -> String {
-    format!(
-        "cd {folder} && runuser -u {user} -- env HOME={home} sh -c {inner}\n",
-        folder = quote(folder),
-        home = quote(&format!("{}/home", app.root())),
-        user = quote(&app.slug()),
-        inner = quote(&format!(
-            "umask 077; exec php artisan {command} --no-interaction --no-ansi"
-        )),
-    )
-}
-
 /// Brings the database up to date. On one host of the fleet only.
 pub fn migrate(app: &App, id: &str) -> Step {
-    let folder = format!("{}/releases/{id}", app.root());
     step(
         format!("{}: migrate", app.name),
-        artisan(app, &folder, "migrate --force"),
+        artisan(app, &release_path(app, id), "migrate --force"),
         20,
     )
 }
@@ -244,7 +226,7 @@ pub fn migrate(app: &App, id: &str) -> Step {
 pub fn rebuild_caches(app: &App, id: &str) -> Step {
     step(
         format!("{}: rebuild the caches of {id}", app.name),
-        caches(app, id),
+        caches(app, &release_path(app, id)),
         5,
     )
 }
