@@ -40,7 +40,7 @@ paid() { rm -f -- "$OWED/$1.reload" "$OWED/$1.restart"; }
 # read_units: systemd reads unit files that were put in place, if it still owes that.
 read_units() {
   [ -e "$OWED/units.reload" ] || return 0
-  systemctl daemon-reload
+  systemctl daemon-reload || return
   paid units
 }
 

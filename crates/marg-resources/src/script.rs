@@ -172,4 +172,23 @@ mod tests {
         // In a step, which is a part of the shell and not a process of its own.
         assert_eq!(left("( $WAITING )"), "alone\n");
     }
+
+    #[test]
+    fn what_systemd_could_not_read_is_still_owed() {
+        let state = tempfile::tempdir().unwrap();
+        let left = |word: &str| {
+            let script = format!(
+                "{PRELUDE}\nsystemctl() {{ {word}; }}\n: > \"$OWED/units.reload\"\nread_units\n\
+                 echo \"status $?\"; [ ! -e \"$OWED/units.reload\" ] || echo owed\n"
+            );
+            let output = Command::new("sh")
+                .args(["-c", &script])
+                .env("MARG_STATE", state.path())
+                .output()
+                .unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert_eq!(left("true"), "status 0\n");
+        assert_eq!(left("false"), "status 1\nowed\n");
+    }
 }

@@ -146,9 +146,9 @@ pub fn pack(app: &App, id: &str) -> Step {
         "umask 077; mkdir -p {folder}\n\
          tar --sort=name --owner=0 --group=0 --numeric-owner \
          --exclude='./bootstrap/cache/config.php' --exclude='./bootstrap/cache/routes-v7.php' \
-         --exclude='./bootstrap/cache/events.php' -C {release} -czf {artefact} .\n",
+         --exclude='./bootstrap/cache/events.php' --exclude='./bootstrap/cache/next-*' -C {release} -czf {artefact} .\n",
         folder = quote(CARRY),
-        release = quote(&format!("{}/releases/{id}", app.root())),
+        release = quote(&release_path(app, id)),
         artefact = quote(&artefact_path(app, id)),
     );
     step(format!("{}: pack {id}", app.name), body, 5)
@@ -257,7 +257,7 @@ pub fn nothing_live(app: &App) -> Step {
 /// awaits its data has no workers yet.
 pub fn restart_workers(app: &App) -> Step {
     let body = format!(
-        "[ -e {program} ] || exit 0\n\
+        "[ -e {program} ] || {{ echo 'its workers are not set up here yet'; exit 0; }}\n\
          old=$(supervisorctl status {group} | sed -n 's/.*RUNNING *pid \\([0-9]*\\),.*/\\1/p')\n\
          supervisorctl update\n\
          for pid in $old; do kill -TERM \"$pid\" 2>/dev/null || :; done\n\
