@@ -179,7 +179,7 @@ fn live(path: &str, text: String) -> Resource {
 }
 
 /// How systemd starts, reloads and stops it.
-fn unit() -> Result<[Resource; 3], RoleError> {
+fn unit() -> Result<[Resource; 2], RoleError> {
     #[derive(Serialize)]
     struct Values {
         script: &'static str,
@@ -192,10 +192,6 @@ fn unit() -> Result<[Resource; 3], RoleError> {
     Ok([
         Directory::new("/etc/systemd/system/haproxy.service.d").into(),
         File::new(DROP_IN, text).into(),
-        Command::new("systemd reads haproxy's unit", "read_units")
-            .unless("[ \"$(systemctl show -p NeedDaemonReload --value haproxy)\" = no ]")
-            .watch([format!("file {DROP_IN}")])
-            .into(),
     ])
 }
 

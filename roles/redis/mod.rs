@@ -2,10 +2,9 @@
 //! persisted; the cache lives where what is used least may go.
 
 use marg_model::{Blueprint, RoleSchema, Secret, SecretKind, SecretSpec, Setting, SettingKind};
-use marg_resources::kinds::{Command, Directory, File, Package, Service, Sysctl};
+use marg_resources::kinds::{Directory, File, Package, Service, Sysctl};
 use marg_resources::{
     Check, Context, Handover, Leadership, Notice, Notify, Opening, Peer, Resource, Role, RoleError,
-    quote,
 };
 use minijinja::Value;
 use serde::Serialize;
@@ -149,22 +148,11 @@ impl Role for Redis {
     }
 }
 
-/// An addition to a unit of the distribution, which systemd reads before the unit starts again.
-pub fn drop_in(unit: &str, text: String) -> [Resource; 3] {
+/// An addition to a unit of the distribution.
+pub fn drop_in(unit: &str, text: String) -> [Resource; 2] {
     let folder = format!("/etc/systemd/system/{unit}.service.d");
-    let path = format!("{folder}/marg.conf");
-    // Younger than the file once systemd has read it; a question that costs no process.
-    let mark = quote(&format!("/var/lib/marg/{unit}.read"));
-    let read = format!("read_units\n: > {mark}");
-    let is_read = format!("[ {mark} -nt {} ]", quote(&path));
-    let command = Command::new(format!("systemd reads {unit}"), read)
-        .unless(is_read)
-        .watch([format!("file {path}")]);
-    [
-        Directory::new(folder).into(),
-        File::new(path, text).notify(Notice::restart(unit)),
-        command.into(),
-    ]
+    let file = File::new(format!("{folder}/marg.conf"), text).notify(Notice::restart(unit));
+    [Directory::new(folder).into(), file]
 }
 
 fn limits(context: &Context) -> sizing::Limits {

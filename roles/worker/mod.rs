@@ -102,7 +102,7 @@ impl Role for Worker {
                 "[ ! -e {artisan} ] || {{ seen=$(supervisorctl status {group}); \
                  [ -n \"$seen\" ] && ! printf '%s\\n' \"$seen\" | grep -v ' RUNNING '; }}",
                 artisan = quote(&artisan(app)),
-                group = quote(&format!("{}:*", name(app))),
+                group = quote(&format!("{}:*", app.worker())),
             ),
             deadline_seconds: 60,
         });
@@ -125,11 +125,6 @@ fn gone(context: &Context) -> Strays {
     .forget("supervisorctl update \"$name-worker\"")
 }
 
-/// Name of an application's program; a deploy restarts it by this name.
-fn name(app: &App) -> String {
-    format!("{}-worker", app.slug())
-}
-
 /// Tells an application's own workers on this host to finish their job and end; supervisor starts
 /// each anew. Nobody waits: a job may take long. `queue:restart` would reach the workers of every
 /// application and host that shares the cache's prefix.
@@ -137,7 +132,7 @@ pub fn restart(app: &App) -> String {
     format!(
         "for pid in $(supervisorctl status {} | sed -n 's/.* pid \\([0-9]*\\),.*/\\1/p'); do\n  \
          kill -TERM \"$pid\" 2>/dev/null || :\ndone\n",
-        quote(&format!("{}:*", name(app)))
+        quote(&format!("{}:*", app.worker()))
     )
 }
 
@@ -173,11 +168,11 @@ fn program(
         stop_seconds: u64,
     }
     if asked == 0 || context.fleet.awaits_data {
-        return Ok(SupervisorProgram::absent(name(app)));
+        return Ok(SupervisorProgram::absent(app.worker()));
     }
     let stop = context.integer("worker", "stop_seconds");
     let text = PROGRAM.render(Values {
-        name: name(app),
+        name: app.worker(),
         user: app.slug(),
         home: format!("{}/home", app.root()),
         command: command(context, app),
@@ -185,7 +180,7 @@ fn program(
         processes,
         stop_seconds: stop.unwrap_or(STOP_SECONDS),
     })?;
-    Ok(SupervisorProgram::new(name(app), text).requires(artisan(app)))
+    Ok(SupervisorProgram::new(app.worker(), text).requires(artisan(app)))
 }
 
 fn command(context: &Context, app: &App) -> Vec<String> {
@@ -221,7 +216,7 @@ mod tests {
             world.fleet.awaits_data = awaits;
             let context = world.context("worker1", "debian-13");
             let resources = Worker.resources(&context).unwrap();
-            let absent = |app| SupervisorProgram::absent(name(app));
+            let absent = |app: &App| SupervisorProgram::absent(app.worker());
             let apps = &world.fleet.blueprint.apps;
             let there = resources.iter().filter(|resource| match &resource.state {
                 State::SupervisorProgram(own) => !apps.iter().any(|app| *own == absent(app)),

@@ -116,6 +116,11 @@ impl App {
     pub fn root(&self) -> String {
         format!("/var/www/{}", self.name)
     }
+
+    /// Name of supervisor's program that works its queue.
+    pub fn worker(&self) -> String {
+        format!("{}-worker", self.slug())
+    }
 }
 
 /// What happens to the hosts that have a release already when it fails on a later one.

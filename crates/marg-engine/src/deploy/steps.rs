@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use marg_model::{App, Distro};
 use marg_resources::artisan::{artisan, caches};
-use marg_resources::kinds::Release as LiveRelease;
+use marg_resources::kinds::{Release as LiveRelease, SupervisorProgram};
 use marg_resources::{Shell, Step, quote};
 
 use super::Release;
@@ -275,11 +275,8 @@ pub fn restart_workers(app: &App) -> Step {
          if [ $tries -le 0 ]; then supervisorctl status {group}; exit 1; fi\n\
          sleep 0.25\n\
          done\n",
-        group = quote(&format!("{}-worker:*", app.slug())),
-        program = quote(&format!(
-            "/etc/supervisor/conf.d/{}-worker.conf",
-            app.slug()
-        )),
+        group = quote(&format!("{}:*", app.worker())),
+        program = quote(&SupervisorProgram::path(&app.worker())),
     );
     step(format!("{}: restart its workers", app.name), body, 10)
 }

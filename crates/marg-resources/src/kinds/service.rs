@@ -48,7 +48,8 @@ impl Service {
         let owed = seen.owed.max(before.owed.get(&self.unit).copied());
         let unit = quote(&self.unit);
         let (mut words, mut commands) = (Vec::new(), Vec::new());
-        if seen.stale || before.any_changed([&self.unit_file()]) {
+        // A file put in place by this run is owed, too: what starts is always what was written.
+        if seen.stale || !seen.active {
             commands.push("read_units".to_owned());
         }
         if !seen.enabled {
@@ -103,11 +104,6 @@ impl Service {
             diff: None,
             work: Work::Script(format!("systemctl -q disable --now {unit}\npaid {unit}").into()),
         })
-    }
-
-    /// Name of the resource that would hold its unit file, if marg writes it.
-    fn unit_file(&self) -> String {
-        format!("file /etc/systemd/system/{}", systemd::file_name(&self.unit))
     }
 }
 
@@ -201,6 +197,23 @@ mod tests {
         ] {
             assert_eq!(summary(lines, owed).as_deref(), expected, "{lines}");
         }
+    }
+
+    #[test]
+    fn what_starts_is_what_was_written() {
+        let service = Service::running("nginx");
+        let script = |lines: &str| {
+            let lines: Vec<String> = lines.lines().map(str::to_owned).collect();
+            let seen = Service::read(&[&service], &lines).expect("readable");
+            match service.diff(&seen[0], &Before::default()) {
+                Verdict::Will(Change { work: Work::Script(script), .. }) => script.reveal().expose().to_owned(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let stopped = script(&UP.replace("\nactive", "\ninactive"));
+        assert!(stopped.find("read_units") < stopped.find("systemctl start"), "{stopped}");
+        assert!(stopped.contains("read_units"), "{stopped}");
+        assert_eq!(script(&format!("stale\n{UP}")).trim(), "read_units");
     }
 
     #[test]

@@ -57,6 +57,11 @@ impl SupervisorProgram {
         self
     }
 
+    /// The file that holds the program of this name.
+    pub fn path(name: &str) -> String {
+        format!("/etc/supervisor/conf.d/{name}.conf")
+    }
+
     fn debt(&self) -> String {
         format!("supervisor-{}", self.name)
     }
@@ -119,7 +124,7 @@ impl Kind for SupervisorProgram {
     }
 
     fn files(&self) -> Vec<File> {
-        let path = format!("/etc/supervisor/conf.d/{}.conf", self.name);
+        let path = Self::path(&self.name);
         vec![match &self.text {
             Some(text) => File::new(path, text),
             None => File::absent(path),
