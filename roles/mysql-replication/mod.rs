@@ -108,6 +108,7 @@ impl Role for MysqlReplication {
         Some(Promotion {
             of: "mysql",
             judge: leader::judge,
+            prepare: None,
             retire: |_| call("retire"),
             reinstate: |_| call("lead"),
             catch_up: |_, position| Shell::new(format!("{PROGRAM} catch-up {}\n", quote(position))),

@@ -9,7 +9,7 @@ use marg_model::{
     Blueprint, Host, RoleSchema, Secret, SecretKind, SecretSpec, Setting, SettingKind,
 };
 use marg_resources::kinds::{Command, File, Package, Service};
-use marg_resources::{Check, Context, Opening, Peer, Resource, Role, RoleError, Shell};
+use marg_resources::{Check, Context, Opening, Peer, Promotion, Resource, Role, RoleError, Shell};
 use minijinja::Value;
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ use crate::redis::{self, ask};
 use crate::render::{Template, template, trusted};
 use crate::{network, quoting};
 
+mod promotion;
 mod scripts;
 
 const CONF: Template = template!("redis-sentinel", "templates/sentinel.conf");
@@ -110,6 +111,10 @@ impl Role for RedisSentinel {
         resources.push(Service::running(SERVICE).into());
         resources.push(scripts::knowledge(&parameters(context, &fleet), &fleet).into());
         Ok(resources)
+    }
+
+    fn promotion(&self) -> Option<Promotion> {
+        Some(promotion::PROMOTION)
     }
 
     fn detach(&self, _context: &Context) -> Option<Shell> {

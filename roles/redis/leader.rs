@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use marg_model::{Fleet, Host};
-use marg_resources::{Context, HostAnswer, HostAnswers, Leadership, RoleError};
+use marg_resources::{Context, HostAnswer, HostAnswers, Leadership, RoleError, Succession};
 
 use super::ask;
 use crate::{network, redis_sentinel};
@@ -68,6 +68,53 @@ fn decide(fleet: &Fleet, answers: &HostAnswers) -> Result<Option<String>, RoleEr
         None => quest.masters()?,
     };
     Ok(chosen.map(str::to_owned))
+}
+
+/// Whether `candidate` may lead instead of the host that does, and what has to be done.
+pub fn judge(
+    fleet: &Fleet,
+    answers: &HostAnswers,
+    candidate: &str,
+) -> Result<Succession, RoleError> {
+    let nobody = || leader("nobody leads yet; run `marg provision` first".to_owned());
+    let leading = decide(fleet, answers)?.ok_or_else(nobody)?;
+    let mut succession = Succession::default();
+    for (host, answer) in answers {
+        match answer {
+            HostAnswer::Said(text) if !text.is_empty() => {
+                if *host != leading && host != candidate {
+                    succession.others.push(host.clone());
+                }
+            }
+            _ => succession.away.push(host.clone()),
+        }
+    }
+    if succession.away.contains(&leading) {
+        return Err(leader(format!(
+            "{leading} leads and does not answer: the Sentinels replace it by themselves, within \
+             seconds of its loss; see `marg status`"
+        )));
+    }
+    if leading == candidate {
+        succession.done = true;
+        return Ok(succession);
+    }
+    let address = fleet.blueprint.host(&leading);
+    let address = address.map(|host| network::private(fleet, host).to_string());
+    let follows = match answers.get(candidate) {
+        Some(HostAnswer::Said(text)) => {
+            let said = read(candidate, text)?;
+            said.role == "slave" && Some(said.of) == address.as_deref() && !said.sentinel.is_empty()
+        }
+        _ => false,
+    };
+    if !follows {
+        return Err(leader(format!(
+            "{candidate} does not follow {leading}, which leads; run `marg provision` first"
+        )));
+    }
+    succession.retiring = Some(leading);
+    Ok(succession)
 }
 
 fn read<'a>(host: &str, text: &'a str) -> Result<Said<'a>, RoleError> {

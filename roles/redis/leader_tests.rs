@@ -116,3 +116,50 @@ fn what_is_not_clear_is_not_guessed() {
         assert_eq!(decided(4, &hosts), expected, "{hosts:?}");
     }
 }
+
+#[test]
+fn who_may_lead_instead() {
+    let (one, two) = ("10.20.0.9", "10.20.0.10");
+    let with = |said: &str, vote: &str| format!("{said}, sentinel {vote}");
+    let of_1 = with("role slave, of 10.20.0.9, replicas 0, keys 7", one);
+    let (leads, lost) = (with(MASTER, one), with("role slave, of 10.20.0.9", one));
+    let no_sentinel = "role slave, of 10.20.0.9, replicas 0, keys 7";
+    let of_others = with("role slave, of 10.20.0.11, replicas 0, keys 7", one);
+    let planned = |others: &[&str], away: &[&str]| {
+        let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect();
+        let succession = Succession {
+            retiring: Some("redis1".to_owned()),
+            others: names(others),
+            away: names(away),
+            ..Succession::default()
+        };
+        format!("{succession:?}")
+    };
+    let not_a_follower =
+        "redis: redis2 does not follow redis1, which leads; run `marg provision` first".to_owned();
+    for (hosts, expected) in [
+        ([leads.as_str(), &of_1, &of_1], planned(&["redis3"], &[])),
+        ([&leads, &of_1, "silent"], planned(&[], &["redis3"])),
+        ([&leads, no_sentinel, &of_1], not_a_follower.clone()),
+        ([&leads, &of_others, &of_1], not_a_follower.clone()),
+        ([&leads, "silent", &of_1], not_a_follower.clone()),
+        ([&leads, "", &of_1], not_a_follower),
+        (
+            ["silent", &lost, &lost],
+            "redis: redis1 leads and does not answer: the Sentinels replace it by themselves, within seconds of its loss; see `marg status`".to_owned(),
+        ),
+    ] {
+        let world = World::new(4);
+        let judged = match judge(&world.fleet, &answers(&hosts), "redis2") {
+            Ok(succession) => format!("{succession:?}"),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(judged, expected, "{hosts:?}");
+    }
+    let world = World::new(4);
+    let of_2 = with("role slave, of 10.20.0.10, replicas 0, keys 7", two);
+    let leads = with(MASTER, two);
+    let judged = judge(&world.fleet, &answers(&[&of_2, &leads, &of_2]), "redis2").unwrap();
+    assert!(judged.done && judged.retiring.is_none(), "{judged:?}");
+    assert_eq!(judged.others, ["redis1", "redis3"]);
+}

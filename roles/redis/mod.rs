@@ -15,7 +15,7 @@ use crate::{memory, network};
 
 pub mod ask;
 mod handover;
-mod leader;
+pub mod leader;
 mod live;
 pub mod sizing;
 

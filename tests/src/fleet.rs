@@ -308,8 +308,8 @@ fn provision_whole() -> Fleet {
     provision_phase(WHOLE, 4, 2)
 }
 
-/// Two web servers and few workers, because the machine under a lab is small. An environment that
-/// stands is brought into order.
+/// Two web servers, few workers and small databases, because the machine under a lab is small, and
+/// so that there is something larger. An environment that stands is brought into order.
 fn provision_phase(name: &str, phase: u8, workers: u8) -> Fleet {
     let api = lab_api();
     let mut project = Project::at(name);
@@ -319,7 +319,8 @@ fn provision_phase(name: &str, phase: u8, workers: u8) -> Fleet {
         let inventory = replaced(&inventory, &[("phase = 2 ", &format!("phase = {phase} "))]);
         project.write_inventory(&format!(
             "{inventory}\n[phases.{phase}.groups.http]\ncount = 2\n\n\
-             [phases.{phase}.groups.worker]\ncount = {workers}\n"
+             [phases.{phase}.groups.worker]\ncount = {workers}\n\n\
+             [phases.{phase}.groups.mysql]\nsize = \"s-1vcpu-2gb\"\n"
         ));
     }
     project.marg(["provision", "--json"]).run().ok();

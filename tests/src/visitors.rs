@@ -18,6 +18,9 @@ use crate::web::{Browser, client, escape};
 /// A visitor who waits longer than this has gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many they are.
+pub const VISITORS: usize = 4;
+
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Seen {

@@ -40,7 +40,7 @@ pub use host::HostError;
 pub use plan::plan_offline;
 pub use promote::{PromotePreview, PromoteReport};
 pub use report::{DeployReport, HostReport, Report};
-pub use resize::{ResizeError, ResizePreview, ResizeReport};
+pub use resize::{HandOver, ResizeError, ResizePreview, ResizeReport};
 pub use run::RunOutput;
 pub use status::{FleetStatus, HostStatus, Led};
 pub use vault::{Vault, VaultError};

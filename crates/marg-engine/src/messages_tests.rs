@@ -139,7 +139,8 @@ fn environments() -> Vec<EngineError> {
         ResizeError::Leads {
             host: "mysql1".to_owned(),
             service: "mysql".to_owned(),
-            fellow: "mysql2".to_owned(),
+            reason: "mysql2 does not follow mysql1, which leads; run `marg provision` first"
+                .to_owned(),
         }
         .into(),
         ResizeError::Undecided {

@@ -1,6 +1,7 @@
 //! Another size for a machine that exists: out of the traffic, off, resized, on, back again.
 
 mod error;
+mod hand_over;
 
 use std::time::{Duration, Instant};
 
@@ -16,9 +17,11 @@ use crate::error::EngineError;
 use crate::host::HostError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
+use crate::promote::PromoteReport;
 use crate::traffic::{Word, balancers, reached, serves, tell};
 
 pub use error::ResizeError;
+pub use hand_over::HandOver;
 
 /// How long a machine may take to boot.
 const BOOT: Duration = Duration::from_secs(600);
@@ -44,6 +47,10 @@ pub struct ResizePreview {
     pub names: Vec<String>,
     /// Whether visitors arrive at it.
     pub is_entry: bool,
+    /// Who leads first, where this host leads and others follow.
+    pub hand_over: Option<HandOver>,
+    /// Hosts of the same group that have another size than it would have.
+    pub unlike: Vec<String>,
 }
 
 /// What a resize did.
@@ -55,6 +62,8 @@ pub struct ResizeReport {
     pub from: String,
     /// Size slug now.
     pub to: String,
+    /// Who was made to lead instead, if it led.
+    pub promoted: Option<PromoteReport>,
     /// Milliseconds from the shutdown until its services ran again; zero when its size was right
     /// already and it ran.
     pub off_millis: u64,
@@ -65,7 +74,7 @@ impl Engine {
     ///
     /// # Errors
     /// The host has no machine, the size does not exist or is too small for the disk, or others
-    /// follow the host.
+    /// follow the host and none of them can lead.
     pub async fn resize_preview(
         &self,
         blueprint: &Blueprint,
@@ -76,15 +85,15 @@ impl Engine {
         let situation = self.situation(blueprint).await?;
         let (own, droplet) = find(blueprint, &situation, host)?;
         let target = self.size(blueprint, &situation, size)?;
-        let preview = preview(blueprint, &situation, (own, droplet), (target, disk))?;
-        if preview.from != preview.to || disk {
-            self.refuse_leader(blueprint, own).await?;
+        let mut preview = preview(blueprint, &situation, (own, droplet), (target, disk))?;
+        if is_on(droplet) && (preview.from != preview.to || disk) {
+            preview.hand_over = self.hand_over(blueprint, own).await?;
         }
         Ok(preview)
     }
 
-    /// Gives a host's machine another size: takes it out of the traffic, shuts it down, resizes
-    /// it, starts it and lets it in again. What depends on its memory is provisioned by a
+    /// Gives a host's machine another size: lets another one lead what it leads, takes it out of the
+    /// traffic, shuts it down, resizes it, starts it and lets it in again. What depends on its memory is provisioned by a
     /// [`Engine::provision`] afterwards. A resize that was interrupted is completed.
     ///
     /// # Errors
@@ -104,6 +113,7 @@ impl Engine {
             host: preview.host,
             from: preview.from,
             to: preview.to,
+            promoted: None,
             off_millis: 0,
         };
         if report.from == report.to && !grows && is_on(droplet) {
@@ -111,6 +121,9 @@ impl Engine {
         }
         let owned = Owned::claim(droplet, &Tag::new(&blueprint.tag())?)?;
         let fleet = situation.fleet(blueprint);
+        if let Some(HandOver { to, .. }) = preview.hand_over {
+            report.promoted = Some(self.promote(blueprint, &to, false).await?);
+        }
         if is_on(droplet) {
             self.take_hold(&fleet, own).await?;
             self.tell_balancers(&fleet, own, Word::TakeOut).await?;
@@ -164,50 +177,6 @@ impl Engine {
             region: region.clone(),
             known: known.collect::<Vec<_>>().join(", "),
         })
-    }
-
-    /// A host that others follow is not switched off.
-    async fn refuse_leader(&self, blueprint: &Blueprint, host: &Host) -> Result<(), EngineError> {
-        let roles = self.roles().iter();
-        let mut replicated = roles.filter(|role| {
-            let role = (role.leadership().is_some(), role.schema().name);
-            role.0 && host.has_role(role.1) && blueprint.with_role(role.1).nth(1).is_some()
-        });
-        if replicated.next().is_none() {
-            return Ok(());
-        }
-        let status = self.status(blueprint).await?;
-        let of = |service: &str| {
-            let roles = self.roles().iter();
-            let mut led = roles.filter(|role| role.leadership().is_some_and(|l| l.of == service));
-            led.any(|role| host.has_role(role.schema().name))
-        };
-        for led in status.leaders.into_iter().filter(|led| of(&led.service)) {
-            let (service, host) = (led.service, host.clone());
-            if let Some(reason) = led.error {
-                let host = host.name;
-                return Err(ResizeError::Undecided {
-                    host,
-                    service,
-                    reason,
-                }
-                .into());
-            }
-            if led.leader.as_ref() != Some(&host.name) {
-                continue;
-            }
-            let mut fellows = blueprint.hosts.iter();
-            let fellow = fellows.find(|one| one.group == host.group && one.name != host.name);
-            let fellow = fellow.map_or_else(String::new, |one| one.name.clone());
-            let host = host.name;
-            return Err(ResizeError::Leads {
-                host,
-                service,
-                fellow,
-            }
-            .into());
-        }
-        Ok(())
     }
 
     /// Nobody else may be at work on the host when it goes off.
@@ -308,6 +277,11 @@ fn preview(
     let before = situation.monthly.before;
     let others = blueprint.hosts.iter();
     let others = others.filter(|one| one.group == host.group && one.name != host.name);
+    let others: Vec<String> = others.map(|one| one.name.clone()).collect();
+    let unlike = others.iter().filter(|name| {
+        let other = situation.by_host.get(name.as_str());
+        other.is_some_and(|other| other.size_slug != target.slug)
+    });
     let group = blueprint.phase.groups.iter();
     let group = group.filter(|group| group.name == host.group);
     let domain = &blueprint.environment.internal_domain;
@@ -320,7 +294,9 @@ fn preview(
             before,
             after: before - price(&droplet.size_slug) + target.price_monthly,
         },
-        others: others.map(|one| one.name.clone()).collect(),
+        unlike: unlike.cloned().collect(),
+        others,
+        hand_over: None,
         names: group
             .flat_map(|group| &group.names)
             .map(|name| format!("{name}.{domain}"))

@@ -14,6 +14,8 @@ pub struct Promotion {
     pub of: &'static str,
     /// Decides from what the hosts said whether that host may lead, and what has to be done.
     pub judge: fn(&Fleet, &HostAnswers, &str) -> Result<Succession, RoleError>,
+    /// On every host that answers, before anything stops: who is to lead. May take as long as it needs.
+    pub prepare: Option<fn(&Context, &Host) -> Shell>,
     /// On the leader that lives: it takes no more writes. Prints `position …`: all that it has.
     pub retire: fn(&Context) -> Shell,
     /// On the leader that was retired, when the switch-over cannot go on: it leads again.

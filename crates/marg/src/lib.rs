@@ -65,8 +65,8 @@ pub use project::{Edited, Project};
 pub use marg_engine::{
     AppReleases, Bake, BakeError, BakePreview, BakeReport, Baked, BakedImage, Bakes, CloudChange,
     CloudKind, DOLLARS_PER_GB, DeployReport, DestroyPreview, DestroyReport, Engine, EngineError,
-    EnvironmentPlan, FleetStatus, HostReleases, HostReport, HostStatus, Led, Manner, Monthly,
-    PromotePreview, PromoteReport, Record, Release, Report, ResizeError, ResizePreview,
+    EnvironmentPlan, FleetStatus, HandOver, HostReleases, HostReport, HostStatus, Led, Manner,
+    Monthly, PromotePreview, PromoteReport, Record, Release, Report, ResizeError, ResizePreview,
     ResizeReport, RunOutput, Situation, Summary, Unseen, VaultError,
 };
 pub use marg_model::{

@@ -5,13 +5,14 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use marg_tests::fleet::{Fleet, WHOLE};
-use marg_tests::visitors::{Seen, Visitors};
+use marg_tests::visitors::{Seen, VISITORS, Visitors};
 use marg_tests::wait::{until, until_true};
 
 use crate::case::marg;
 use crate::kept::Kept;
 
 cases! {
+    "losses: a web server" => web_server,
     "losses: a worker" => worker,
     "losses: a replica of Redis" => redis_replica,
     "losses: a replica of MySQL" => mysql_replica,
@@ -165,6 +166,16 @@ fn follower(fleet: &Fleet, service: &str) -> String {
     let last = [3, 2].map(|number| format!("{service}{number}"));
     let [last, other] = last;
     if last == leader { other } else { last }
+}
+
+/// What it has in hand is not repeated elsewhere, since nobody knows how far it came. So each of the
+/// visitors may lose the one request with which they find out.
+fn web_server() {
+    let fleet = Fleet::whole();
+    for way in WAYS {
+        let loss = lose(fleet, "http2", way, || {}).lost_nothing();
+        assert!(loss.failed().count() <= VISITORS, "{loss}");
+    }
 }
 
 fn worker() {

@@ -4,16 +4,19 @@ use std::fs;
 use std::time::Duration;
 
 use marg_tests::fleet::{FLOW, Fleet};
+use marg_tests::visitors::{VISITORS, Visitors};
 use marg_tests::wait::{until, until_true};
 use serde_json::Value;
 
 use crate::deploy::{assert_lossless, end, load, new_version};
+use crate::kept::Kept;
 
 cases! {
     "scale: what cannot be, and a dry run, change nothing" => refusals,
     "scale: another web server serves the live release, and goes again, without a lost request" => up_and_down,
     "scale: an operator who is killed on the way up or down types the same again" => killed,
     "resize: a machine is larger, its settings follow, and the inventory says so" => resize,
+    "resize: a MySQL primary hands over first, and nothing that was confirmed is lost" => primary,
 }
 
 fn inventory(fleet: &Fleet) -> String {
@@ -177,4 +180,37 @@ fn resize() {
         .run()
         .ok();
     assert_eq!(children(fleet), small);
+}
+
+/// The primary of MySQL, as the hosts say.
+fn primary_of(fleet: &Fleet) -> String {
+    let status = fleet.marg(["status", "--json"]).run().ok().document();
+    let mut leaders = status["leaders"].as_array().unwrap().iter();
+    let mysql = leaders.find(|led| led["service"] == "mysql").unwrap();
+    mysql["leader"].as_str().unwrap().to_owned()
+}
+
+fn primary() {
+    let fleet = Fleet::whole();
+    let before = primary_of(fleet);
+    let size = droplet(fleet, &before).unwrap()["size_slug"].clone();
+    let size = size.as_str().unwrap();
+    let visitors = Visitors::start(fleet.entry);
+    let larger = ["resize", &before, "s-2vcpu-2gb", "--json"];
+    let resized = fleet.marg(larger).run().ok().event("resized");
+    let (seen, confirmed) = visitors.stop();
+    assert_eq!(resized["promoted"]["from"], before, "{resized}");
+    let failed: Vec<_> = seen.iter().filter(|seen| seen.trouble.is_some()).collect();
+    let kept = Kept::count(fleet, &confirmed);
+    eprintln!("    {} requests, {failed:?} failed; {kept}", seen.len());
+    // A statement that was under way ends with its connection.
+    assert!(failed.len() <= VISITORS && kept.is_there(), "{kept}");
+    let after = primary_of(fleet);
+    assert_ne!(after, before);
+    fleet.assert_second_run_changes_nothing();
+    let back = ["resize", &before, size, "--json"];
+    let resized = fleet.marg(back).run().ok().event("resized");
+    assert_eq!(resized["promoted"], Value::Null);
+    assert_eq!(primary_of(fleet), after);
+    fleet.assert_second_run_changes_nothing();
 }

@@ -17,6 +17,8 @@ cases! {
     "redis: a master that is switched off is replaced and comes back as a replica" => switched_off,
     "redis: a master that is cut off is replaced and comes back as a replica" => cut_off,
     "redis: a master that stands still is replaced and comes back as a replica" => frozen,
+    "redis: another host is promoted while it is written to, and back again" => promoted,
+    "redis: a master that is resized hands over first" => resized,
     "redis: the cache is served by the next host and goes back" => cache,
     "redis: Sentinels learn a new password and new parameters without forgetting what they know" => new_password,
     "redis: the environment goes by its name" => gone,
@@ -262,6 +264,42 @@ fn cut_off() {
 
 fn frozen() {
     replaced_after("freeze");
+}
+
+/// Another one leads, at once and by itself again after an interruption; the next run leaves it so.
+fn promoted() {
+    let fleet = fleet();
+    let before = master(&fleet);
+    let mut others = HOSTS.into_iter().filter(|host| *host != before);
+    let (other, third) = (others.next().unwrap(), others.next().unwrap());
+    for heir in [third, other, before] {
+        let said = written(&fleet, 25, || {
+            fleet.marg(["promote", heir, "--json"]).run().ok();
+        });
+        assert_survived(&said);
+        assert_eq!(master(&fleet), heir);
+        fleet.assert_second_run_changes_nothing();
+        assert_eq!(master(&fleet), heir);
+    }
+    let again = fleet.marg(["promote", before, "--json"]).run().ok();
+    assert_eq!(again.event("promoted")["pause_millis"], Value::Null);
+}
+
+/// Off it goes only when another one leads, which goes on leading.
+fn resized() {
+    let fleet = fleet();
+    let before = master(&fleet);
+    let said = written(&fleet, 60, || {
+        let resize = ["resize", before, "s-1vcpu-2gb", "--json"];
+        let outcome = fleet.marg(resize).run().ok();
+        let promoted = &outcome.event("resized")["promoted"];
+        assert_eq!(promoted["from"], before, "{promoted}");
+    });
+    assert_survived(&said);
+    assert_ne!(master(&fleet), before);
+    let back = ["resize", before, "s-1vcpu-1gb", "--json"];
+    fleet.marg(back).run().ok();
+    fleet.assert_converged();
 }
 
 fn cache() {

@@ -1,6 +1,6 @@
 //! What a resize interrupts, before and after.
 
-use marg::{ResizePreview, ResizeReport};
+use marg::{HandOver, ResizePreview, ResizeReport};
 
 use super::{monthly, trimmed};
 use crate::output::{BOLD, YELLOW, paint, seconds};
@@ -33,6 +33,15 @@ pub fn resize_preview(preview: &ResizePreview) -> String {
 /// What users notice.
 fn interruption(preview: &ResizePreview) -> String {
     let host = &preview.host;
+    if let Some(HandOver { service, to }) = &preview.hand_over {
+        let waits = "nothing is lost, and what writes waits for some seconds";
+        let mut text = format!("first {to} leads {service} instead, and goes on leading: {waits}");
+        if preview.unlike.contains(to) {
+            // The leader would be smaller than those that follow it.
+            text += &format!("; {to} has another size, so resize {to} before {host}");
+        }
+        return paint(YELLOW, &text);
+    }
     let off = "one to some minutes on DigitalOcean, seconds in the lab";
     let alone = preview.others.is_empty();
     let text = match (preview.is_entry, alone, preview.names.is_empty()) {
@@ -56,21 +65,25 @@ fn interruption(preview: &ResizePreview) -> String {
     paint(YELLOW, &format!("{text} while {host} is off: {off}"))
 }
 
-/// How long it was off.
+/// How long it was off, and who leads now.
 pub fn resized(report: &ResizeReport) -> String {
     let ResizeReport {
         host,
         to,
         off_millis,
+        promoted,
         ..
     } = report;
-    match off_millis {
+    let led = promoted.as_ref();
+    let led = led.map(|report| super::promoted(report).trim_end().to_owned());
+    let off = match off_millis {
         0 => format!("{host} has the size {to}."),
         millis => format!(
             "{host} has the size {to}; it was off for {}.",
             seconds(*millis)
         ),
-    }
+    };
+    led.into_iter().chain([off]).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -93,6 +106,8 @@ mod tests {
             others: Vec::new(),
             names: vec!["mysql.marg.internal".to_owned()],
             is_entry: false,
+            hand_over: None,
+            unlike: Vec::new(),
         }
     }
 
@@ -117,13 +132,22 @@ mod tests {
             from: "s-2vcpu-4gb".to_owned(),
             ..preview()
         };
+        let leader = ResizePreview {
+            others: vec!["mysql2".to_owned(), "mysql3".to_owned()],
+            unlike: vec!["mysql2".to_owned()],
+            hand_over: Some(HandOver {
+                service: "mysql".to_owned(),
+                to: "mysql2".to_owned(),
+            }),
+            ..preview()
+        };
         let report = |off_millis| ResizeReport {
             host: "mysql1".to_owned(),
             to: "s-2vcpu-4gb".to_owned(),
             off_millis,
             ..ResizeReport::default()
         };
-        let mut shown: Vec<String> = [single, entry, worker, fellow]
+        let mut shown: Vec<String> = [single, entry, worker, fellow, leader]
             .iter()
             .map(resize_preview)
             .collect();

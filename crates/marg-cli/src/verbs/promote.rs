@@ -8,8 +8,9 @@ use crate::render;
 
 /// Make another host the primary
 ///
-/// While the primary lives it hands over: it takes no more writes, the new one waits until it has
-/// everything, and nothing is lost. When it does not answer, the host must be the one with most of
+/// For hosts of MySQL and of Redis that replicate. While the primary lives it hands over: it takes
+/// no more writes, the new one waits until it has everything, and nothing is lost. A Redis that does
+/// not answer is replaced by its Sentinels. When a MySQL primary does not answer, the host must be the one with most of
 /// what was written; what may be lost is shown, and the host's name has to be typed (--yes answers
 /// in advance). The old primary comes back as a replica, by the next `marg provision` at the
 /// latest, and never as a second primary.
@@ -30,6 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   marg promote mysql2
   marg promote mysql2 --yes           also when the old primary does not answer
+  marg promote redis1                 for example before a move that leaves redis2 out
   marg status                         who leads, and how far the others are behind";
 
 /// Looks, asks where something may be lost, promotes, reports.

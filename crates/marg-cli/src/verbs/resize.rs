@@ -14,8 +14,9 @@ use crate::render;
 /// new size. Addresses and data stay. Memory and processors can shrink again, a disk never:
 /// it grows only with --disk.
 ///
-/// Of several hosts that replicate, the one that leads is not switched off: promote another
-/// first. Run the same command again after an interruption.
+/// Of several hosts that replicate, resize those that follow first. When it is the turn of the
+/// one that leads, another one is promoted before it is switched off, and goes on leading. Run
+/// the same command again after an interruption.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {

@@ -42,7 +42,8 @@ impl<'a> Group<'a> {
         let role = role_of(engine.roles(), fleet, host)?;
         let no_such = || no_such_host(engine.roles(), fleet, host);
         let words = role.promotion().ok_or_else(no_such)?;
-        let leadership = role.leadership().ok_or_else(no_such)?;
+        let mut led = engine.roles().iter().filter_map(|role| role.leadership());
+        let leadership = led.find(|led| led.of == words.of).ok_or_else(no_such)?;
         let mut group = Group {
             engine,
             fleet,

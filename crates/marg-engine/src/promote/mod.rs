@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use marg_model::{Blueprint, Event};
+use marg_model::{Blueprint, Event, Host};
 use marg_resources::{RoleError, Step, Succession};
 use serde::Serialize;
 
@@ -96,7 +96,10 @@ impl Engine {
         }
         let pause = match succession.done {
             true => None,
-            false => group.switch(host, &succession).await?,
+            false => {
+                group.prepare(host).await?;
+                group.switch(host, &succession).await?
+            }
         };
         let mut report = PromoteReport {
             host: host.to_owned(),
@@ -114,6 +117,29 @@ impl Engine {
 }
 
 impl Group<'_> {
+    /// Tells everybody who is to lead; that host last.
+    async fn prepare(&mut self, host: &str) -> Result<(), EngineError> {
+        let Some(prepare) = self.words.prepare else {
+            return Ok(());
+        };
+        let candidate = self.host(host)?;
+        let mut names: Vec<String> = self.links.keys().cloned().collect();
+        names.sort_by_key(|name| name == host);
+        for name in names {
+            let what = format!("is told that {host} is to lead");
+            self.say(&name, &what, |context| prepare(context, &candidate))
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn host(&self, name: &str) -> Result<Host, EngineError> {
+        let host = self.fleet.blueprint.host(name).cloned();
+        host.ok_or_else(|| EngineError::NoMachine {
+            host: name.to_owned(),
+        })
+    }
+
     /// The switch itself. Returns how long nobody could write.
     async fn switch(
         &mut self,
@@ -212,10 +238,7 @@ impl Group<'_> {
         others: impl Iterator<Item = &'b String>,
         report: &mut PromoteReport,
     ) -> Result<(), EngineError> {
-        let leading = self.fleet.blueprint.host(leader).cloned();
-        let leading = leading.ok_or(EngineError::NoMachine {
-            host: leader.to_owned(),
-        })?;
+        let leading = self.host(leader)?;
         let follow = self.words.follow;
         let mut work = Vec::new();
         for other in others {

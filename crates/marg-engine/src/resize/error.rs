@@ -32,18 +32,18 @@ pub enum ResizeError {
         /// Disk of the size, in GiB.
         wants: u64,
     },
-    /// The others follow it.
+    /// The others follow it, and none of them can lead instead.
     #[error(
-        "{host} leads {service}, and its fellows follow it: promote another first with `marg \
-         promote {fellow}`, then resize {host}"
+        "{host} leads {service} and is not switched off, because no other host can lead now: \
+         {reason}"
     )]
     Leads {
         /// Host name.
         host: String,
         /// `mysql`, `redis`.
         service: String,
-        /// A host that could lead.
-        fellow: String,
+        /// Why the last of the others cannot.
+        reason: String,
     },
     /// Nobody knows whether the others follow it.
     #[error("it is not known who leads {service}, so {host} is not switched off: {reason}")]
