@@ -19,6 +19,8 @@ pub fn sections(context: &Context) -> Result<String, RoleError> {
         cache_port: u16,
         /// Whether a master takes writes only while it is followed.
         insists: bool,
+        asked_every: u32,
+        asked_again: u32,
         servers: Vec<Server>,
     }
     let servers = servers(context, "redis");
@@ -29,6 +31,8 @@ pub fn sections(context: &Context) -> Result<String, RoleError> {
         port: PORT,
         cache_port: CACHE_PORT,
         insists: redis_sentinel::insists(context.blueprint()),
+        asked_every: redis_sentinel::ASKED_EVERY,
+        asked_again: redis_sentinel::ASKED_AGAIN,
         servers,
     })
 }

@@ -34,6 +34,11 @@ pub const PASSWORD_FILE: &str = "/etc/redis/sentinel-password.conf";
 /// Name of the secret in it.
 pub const PASSWORD_SECRET: &str = "sentinel_password";
 
+/// Milliseconds after which each proxy asks a host again whether it leads.
+pub const ASKED_EVERY: u32 = 1000;
+/// Milliseconds after which it does when the answer is another one: two in a row count.
+pub const ASKED_AGAIN: u32 = 400;
+
 /// Written once, then Sentinel's.
 const OWN_FILE: &str = "/var/lib/redis/sentinel.conf";
 const REPLICATION_FILE: &str = "/etc/redis/marg-replication.conf";

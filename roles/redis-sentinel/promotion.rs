@@ -2,13 +2,13 @@
 //! would undo anybody else's.
 //!
 //! Before anything stops, they learn whom to choose. Then the proxies let go of the old leader, their
-//! clients wait, and what it has written reaches the new one. Each thing that is changed on the way is
-//! put right by the next run, or by Redis itself.
+//! clients wait, and what it has written reaches the new one. When whoever ran marg is gone in the
+//! middle of it, the Sentinels end what was begun, or the old leader goes on by itself.
 
 use marg_model::Host;
-use marg_resources::{Context, Promotion, Shell};
+use marg_resources::{Context, Promotion, Shell, quote};
 
-use super::{MASTER, lag_seconds};
+use super::{ASKED_AGAIN, ASKED_EVERY, MASTER, lag_seconds};
 use crate::network;
 use crate::redis::{self, ask, leader};
 
@@ -27,8 +27,14 @@ pub const PROMOTION: Promotion = Promotion {
     follow,
 };
 
-/// Milliseconds after which the old leader takes writes again, if nobody says so before.
-const PAUSE: u32 = 20_000;
+/// Seconds after which the old leader goes on if nobody says anything any more: more than all that is
+/// waited for between. As a rule the Sentinels are sooner: while writes pause they do not hear it
+/// either, and replace it with the one that has everything.
+const RESPITE: u32 = 30;
+/// Milliseconds that a question and its answer may take.
+const UNDER_WAY: u32 = 400;
+/// The timer that sees to it.
+const TIMER: &str = "marg-redis-goes-on";
 /// Redis' own.
 const PRIORITY: u32 = 100;
 
@@ -74,50 +80,70 @@ fn prepare(context: &Context, candidate: &Host) -> Shell {
 }
 
 /// As soon as it says no more that its replicas are near, the proxies end the connections to it and
-/// let new ones wait. Whoever is connected to it in another way cannot write.
+/// let new ones wait. What they heard before runs out like a lease, after two of their questions. Then
+/// nobody is connected any more, but for those questions, which take no second; whoever is, in another
+/// way, cannot write.
 fn retire(context: &Context) -> Shell {
     let peers = context.fleet.peers().filter(|host| host.has_role("redis"));
     let fellows: Vec<String> = peers
         .map(|host| network::private(context.fleet, host).to_string())
         .collect();
+    let go_on = format!("{}{}", ask::functions(), open(context));
     script(&format!(
-        "echo 'CONFIG SET min-replicas-max-lag 0' | main >/dev/null\n\
+        "{settled}\
+         systemd-run -q --unit={TIMER} --on-active={RESPITE} --timer-property=AccuracySec=1s \
+         sh -c {go_on}\n\
+         echo 'CONFIG SET min-replicas-max-lag 0' | main >/dev/null\n\
+         sleep {heard}\n\
          alone() {{\n  \
          echo 'CLIENT LIST TYPE normal' | main | tr ' ' '\\n' | awk -v fellows=' 127.0.0.1 {fellows} ' '\n    \
          /^addr=/ {{ sub(\"addr=\", \"\"); sub(/:[0-9]*$/, \"\"); from = $0 }}\n    \
-         /^age=/ {{ sub(\"age=\", \"\"); if ($0 >= 3 && !index(fellows, \" \" from \" \")) others = 1 }}\n    \
+         /^age=/ {{ sub(\"age=\", \"\"); if ($0 >= 1 && !index(fellows, \" \" from \" \")) others = 1 }}\n    \
          END {{ exit others }}'\n\
          }}\n\
-         wait_until 10 alone || echo 'some are connected in another way than through the proxies'\n\
-         echo 'CLIENT PAUSE {PAUSE} WRITE' | main >/dev/null\n\
+         wait_until 5 alone || echo 'some are connected in another way than through the proxies'\n\
+         echo 'CLIENT PAUSE {RESPITE}000 WRITE' | main >/dev/null\n\
          position=$(redis_says master_repl_offset)\n\
          [ -n \"$position\" ] || {{ echo 'redis does not say how far it has written'; exit 1; }}\n\
          echo \"position $position\"\n",
         fellows = fellows.join(" "),
+        settled = settled(),
+        heard = f64::from(ASKED_EVERY + ASKED_AGAIN + UNDER_WAY) / 1000.0,
+        go_on = quote(&go_on),
     ))
 }
 
-fn reinstate(context: &Context) -> Shell {
-    script(&format!(
+/// Nobody has to see to it any more.
+fn settled() -> String {
+    format!("systemctl stop {TIMER}.timer 2>/dev/null || :\n")
+}
+
+/// Writes are taken, and the proxies see again that its replicas are near.
+fn open(context: &Context) -> String {
+    format!(
         "printf '%s\\n' 'CONFIG SET min-replicas-max-lag {}' 'CLIENT UNPAUSE' | main >/dev/null\n",
         lag_seconds(context)
-    ))
+    )
+}
+
+fn reinstate(context: &Context) -> Shell {
+    script(&format!("{}{}", settled(), open(context)))
 }
 
 fn catch_up(_context: &Context, position: &str) -> Shell {
     script(&format!(
         "has_all() {{ has=$(redis_says slave_repl_offset); [ -n \"$has\" ] && [ \"$has\" -ge {} ]; }}\n\
-         wait_until 10 has_all || {{ echo 'this replica does not get what the leader has written'; exit 1; }}\n",
-        marg_resources::quote(position)
+         wait_until 5 has_all || {{ echo 'this replica does not get what the leader has written'; exit 1; }}\n",
+        quote(position)
     ))
 }
 
 fn take_over() -> Shell {
     script(&format!(
         "said=$(echo 'SENTINEL FAILOVER {MASTER}' | sentinel)\n\
-         case $said in *'OK OK '*) ;; *) echo \"Sentinel refuses: $said\"; exit 1 ;; esac\n\
+         case $said in *'OK OK '*|*INPROG*) ;; *) echo \"Sentinel refuses: $said\"; exit 1 ;; esac\n\
          leads() {{ [ \"$(redis_says role)\" = master ]; }}\n\
-         wait_until 30 leads || {{ echo 'the Sentinels did not make this host the master'; exit 1; }}\n\
+         wait_until 15 leads || {{ echo 'the Sentinels did not make this host the master'; exit 1; }}\n\
          printf '%s\\n' 'CONFIG SET replica-priority {PRIORITY}' 'CONFIG REWRITE' | main >/dev/null\n",
     ))
 }
@@ -129,14 +155,15 @@ fn follow(context: &Context, leader: &Host) -> Shell {
         "if [ \"$(redis_says role)\" = master ]; then\n\
          printf '%s\\n' 'REPLICAOF {leader} {port}' 'CLIENT KILL TYPE normal' 'CONFIG REWRITE' | main >/dev/null\n\
          fi\n\
-         printf '%s\\n' 'CLIENT UNPAUSE' 'CONFIG SET min-replicas-max-lag {lag}' \
-         'CONFIG SET replica-priority {PRIORITY}' | main >/dev/null\n\
+         {settled}{open}\
+         echo 'CONFIG SET replica-priority {PRIORITY}' | main >/dev/null\n\
          follows() {{\n  \
          [ \"$(redis_says master_host)/$(redis_says master_link_status)\" = {leader}/up ] \\\n    \
          && case $(echo 'SENTINEL GET-MASTER-ADDR-BY-NAME {MASTER}' | sentinel) in *' {leader} '*) ;; *) false ;; esac\n\
          }}\n\
          wait_until 120 follows || {{ echo 'this host does not follow {leader}'; exit 1; }}\n",
         port = redis::PORT,
-        lag = lag_seconds(context),
+        settled = settled(),
+        open = open(context),
     ))
 }

@@ -18,6 +18,7 @@ cases! {
     "redis: a master that is cut off is replaced and comes back as a replica" => cut_off,
     "redis: a master that stands still is replaced and comes back as a replica" => frozen,
     "redis: another host is promoted while it is written to, and back again" => promoted,
+    "redis: a promote whose operator is killed keeps nobody waiting, and goes on by the same command" => abandoned,
     "redis: a master that is resized hands over first" => resized,
     "redis: the cache is served by the next host and goes back" => cache,
     "redis: Sentinels learn a new password and new parameters without forgetting what they know" => new_password,
@@ -283,6 +284,48 @@ fn promoted() {
     }
     let again = fleet.marg(["promote", before, "--json"]).run().ok();
     assert_eq!(again.event("promoted")["pause_millis"], Value::Null);
+}
+
+/// The old master has closed when the operator's machine dies: it goes on by itself, or the Sentinels
+/// replace it, whoever is first.
+fn abandoned() {
+    let fleet = fleet();
+    let before = master(&fleet);
+    let heir = HOSTS.into_iter().find(|host| *host != before).unwrap();
+    // Whoever does not come through a proxy is waited for: long enough to be cut off meanwhile.
+    let stays = format!("exec 3<>/dev/tcp/{before}/6379; sleep 60");
+    let stays = format!("timeout 60 bash -c '{stays}' > /dev/null 2>&1 < /dev/null &");
+    fleet.on("http1", &stays);
+    let there = "{ sed -n 's/^requirepass /AUTH /p' /etc/redis/password.conf; \
+                 echo 'CLIENT LIST TYPE normal'; } | redis-cli | grep ' age=[3-9] .*cmd=NULL'";
+    until("somebody who stays", Duration::from_secs(20), || {
+        (fleet.try_on(before, there).0 == 0).then_some(())
+    });
+    let said = written(&fleet, 60, || {
+        let mut run = fleet.marg(["promote", heir, "--json"]).start();
+        run.wait_for("that the master closes", |event| {
+            event["host"] == before && event["message"] == "takes no more writes"
+        });
+        let closed = "{ sed -n 's/^requirepass /AUTH /p' /etc/redis/password.conf; \
+                      echo 'CONFIG GET min-replicas-max-lag'; } | redis-cli | tail -1";
+        until("a closed master", Duration::from_secs(20), || {
+            (fleet.on(before, closed).trim() == "0").then_some(())
+        });
+        run.kill();
+        until("an open master", Duration::from_secs(60), || {
+            (fleet.on(before, closed).trim() == "3").then_some(())
+        });
+    });
+    assert_survived(&said);
+    let now = master(&fleet);
+    assert!([before, heir].contains(&now), "{now}");
+    fleet.assert_second_run_changes_nothing();
+    assert_eq!(master(&fleet), now);
+    for next in [heir, before] {
+        fleet.marg(["promote", next, "--json"]).run().ok();
+        assert_eq!(master(&fleet), next);
+    }
+    fleet.assert_second_run_changes_nothing();
 }
 
 /// Off it goes only when another one leads, which goes on leading.
