@@ -102,7 +102,8 @@ fn retire(context: &Context) -> Shell {
          END {{ exit others }}'\n\
          }}\n\
          wait_until 5 alone || echo 'some are connected in another way than through the proxies'\n\
-         echo 'CLIENT PAUSE {RESPITE}000 WRITE' | main >/dev/null\n\
+         case $(echo 'CLIENT PAUSE {RESPITE}000 WRITE' | main) in *'OK OK '*) ;; \
+         *) echo 'redis does not stop taking writes'; exit 1 ;; esac\n\
          position=$(redis_says master_repl_offset)\n\
          [ -n \"$position\" ] || {{ echo 'redis does not say how far it has written'; exit 1; }}\n\
          echo \"position $position\"\n",

@@ -152,7 +152,7 @@ fn leaders(fleet: &Fleet) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn leader(fleet: &Fleet, service: &str) -> String {
+pub fn leader(fleet: &Fleet, service: &str) -> String {
     let leaders = leaders(fleet);
     let own = leaders.iter().find(|(of, _)| of == service);
     own.unwrap_or_else(|| panic!("{service}: {leaders:?}"))

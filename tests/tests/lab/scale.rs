@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::deploy::{assert_lossless, end, load, new_version};
 use crate::kept::Kept;
+use crate::losses::leader;
 
 cases! {
     "scale: what cannot be, and a dry run, change nothing" => refusals,
@@ -182,17 +183,9 @@ fn resize() {
     assert_eq!(children(fleet), small);
 }
 
-/// The primary of MySQL, as the hosts say.
-fn primary_of(fleet: &Fleet) -> String {
-    let status = fleet.marg(["status", "--json"]).run().ok().document();
-    let mut leaders = status["leaders"].as_array().unwrap().iter();
-    let mysql = leaders.find(|led| led["service"] == "mysql").unwrap();
-    mysql["leader"].as_str().unwrap().to_owned()
-}
-
 fn primary() {
     let fleet = Fleet::whole();
-    let before = primary_of(fleet);
+    let before = leader(fleet, "mysql");
     let size = droplet(fleet, &before).unwrap()["size_slug"].clone();
     let size = size.as_str().unwrap();
     let visitors = Visitors::start(fleet.entry);
@@ -205,12 +198,12 @@ fn primary() {
     eprintln!("    {} requests, {failed:?} failed; {kept}", seen.len());
     // A statement that was under way ends with its connection.
     assert!(failed.len() <= VISITORS && kept.is_there(), "{kept}");
-    let after = primary_of(fleet);
+    let after = leader(fleet, "mysql");
     assert_ne!(after, before);
     fleet.assert_second_run_changes_nothing();
     let back = ["resize", &before, size, "--json"];
     let resized = fleet.marg(back).run().ok().event("resized");
     assert_eq!(resized["promoted"], Value::Null);
-    assert_eq!(primary_of(fleet), after);
+    assert_eq!(leader(fleet, "mysql"), after);
     fleet.assert_second_run_changes_nothing();
 }

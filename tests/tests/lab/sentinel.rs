@@ -267,7 +267,7 @@ fn frozen() {
     replaced_after("freeze");
 }
 
-/// Another one leads, at once and by itself again after an interruption; the next run leaves it so.
+/// Each leads in turn, and the next run leaves it so.
 fn promoted() {
     let fleet = fleet();
     let before = master(&fleet);

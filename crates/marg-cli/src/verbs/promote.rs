@@ -10,9 +10,9 @@ use crate::render;
 ///
 /// For hosts of MySQL and of Redis that replicate. While the primary lives it hands over: it takes
 /// no more writes, the new one waits until it has everything, and nothing is lost. A Redis that does
-/// not answer is replaced by its Sentinels. When a MySQL primary does not answer, the host must be the one with most of
-/// what was written; what may be lost is shown, and the host's name has to be typed (--yes answers
-/// in advance). The old primary comes back as a replica, by the next `marg provision` at the
+/// not answer is replaced by its Sentinels. When a MySQL primary does not answer, the host must be
+/// the one with most of what was written; what may be lost is shown, and the host's name has to be
+/// typed (--yes answers in advance). The old primary comes back as a replica, by the next `marg provision` at the
 /// latest, and never as a second primary.
 ///
 /// Interrupted? The same command goes on.

@@ -36,7 +36,7 @@ const FOLDERS: &str = "/etc/systemd/system.control /run/systemd/system.control \
     /run/systemd/generator.late";
 
 /// Name of a unit's file: without a type of its own it is a service. `php8.4-fpm` has none.
-pub(super) fn file_name(unit: &str) -> String {
+fn file_name(unit: &str) -> String {
     const TYPES: [&str; 6] = ["service", "timer", "socket", "target", "path", "mount"];
     match unit.rsplit_once('.') {
         Some((_, kind)) if TYPES.contains(&kind) => unit.to_owned(),
