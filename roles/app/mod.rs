@@ -16,6 +16,7 @@ use marg_resources::{Context, Handover, Resource, Role, RoleError, Shell, artisa
 use crate::{php, worker};
 
 mod dotenv;
+mod earlier;
 pub mod environment;
 mod handover;
 
@@ -67,9 +68,11 @@ impl Role for App {
         resources.extend(packages.map(|name| Package::new(name).into()));
         for app in &context.blueprint().apps {
             resources.extend(identity(app));
+            resources.extend(builder(app));
             resources.extend(folders(app));
+            resources.push(earlier::releases(app).into());
             let env = File::secret(env_path(app), environment::file(context, app)?);
-            resources.push(env.owner(app.slug(), app.slug()).into());
+            resources.push(env.mode(0o640).owner("root", app.slug()).into());
             resources.push(apply_env(context, app).into());
         }
         Ok(resources)
@@ -110,6 +113,24 @@ pub fn identity(app: &Application) -> Vec<Resource> {
     vec![Group::system(app.slug()).into(), user.into()]
 }
 
+/// The user that builds an application's releases. It shares nothing with the application: what
+/// runs in a build, other people's packages included, gets no further than the build.
+fn builder(app: &Application) -> Vec<Resource> {
+    let (user, workshop) = (app.builder(), app.workshop());
+    let account = User::system(&user)
+        .home(format!("{workshop}/home"))
+        .shell("/usr/sbin/nologin");
+    vec![
+        Group::system(&user).into(),
+        account.into(),
+        Directory::new("/var/lib/marg-build").mode(0o711).into(),
+        Directory::new(workshop)
+            .mode(0o700)
+            .owner(&user, &user)
+            .into(),
+    ]
+}
+
 /// By what the files of applications are named.
 pub fn slugs(context: &Context) -> Vec<String> {
     context
@@ -127,13 +148,16 @@ pub fn env_path(app: &Application) -> String {
 
 fn folders(app: &Application) -> Vec<Resource> {
     let (root, user) = (app.root(), app.slug());
-    let roots = [
-        "/var/www",
-        &root,
-        &format!("{root}/releases"),
-        &format!("{root}/shared"),
+    let private_to_root = ["/var/lib/marg/apps".to_owned(), app.records()];
+    let records = private_to_root.map(|path| Directory::new(path).mode(0o700));
+    // The application can read its releases and change none; others cannot even look.
+    let readable = [
+        root.clone(),
+        format!("{root}/releases"),
+        format!("{root}/shared"),
     ]
-    .map(|path| Directory::new(path).mode(0o755));
+    .map(|path| Directory::new(path).mode(0o750).owner("root", &user));
+    let roots = [Directory::new("/var/www").mode(0o755)];
     let private = |path: &str| {
         let directory = Directory::new(format!("{root}/{path}"));
         directory.mode(0o750).owner(&user, &user)
@@ -145,7 +169,6 @@ fn folders(app: &Application) -> Vec<Resource> {
     };
     let own = [
         private("home"),
-        private("shared/.composer"),
         served("storage", 0o750),
         served("storage/app", 0o2750),
         served("storage/app/public", 0o2750),
@@ -156,7 +179,8 @@ fn folders(app: &Application) -> Vec<Resource> {
         private("shared/storage/framework/views"),
         private("shared/storage/logs"),
     ];
-    roots.into_iter().chain(own).map(Resource::from).collect()
+    let all = records.into_iter().chain(roots).chain(readable).chain(own);
+    all.map(Resource::from).collect()
 }
 
 /// Variables are cached by a release and kept by processes: when `.env` changes, the cache is
@@ -165,7 +189,7 @@ fn folders(app: &Application) -> Vec<Resource> {
 fn apply_env(context: &Context, app: &Application) -> Command {
     let (root, env) = (app.root(), env_path(app));
     let current = format!("{root}/current");
-    let mark = format!("{root}/shared/.env-owed");
+    let mark = format!("{}/env-owed", app.records());
     let cached = artisan::cache_configuration(app, &current);
     let mut run = format!(": > {}\n{cached}", quote(&mark));
     if context.host.has_role("php-fpm") {

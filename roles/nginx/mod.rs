@@ -9,11 +9,13 @@ use marg_resources::{
 use minijinja::Value;
 use serde::Serialize;
 
-use crate::app::slugs;
+use crate::app::{self, slugs};
 use crate::network;
 use crate::php_fpm;
 use crate::render::{Template, template, trusted};
 use crate::visitors;
+
+mod reader;
 
 const MAIN: Template = template!("nginx", "templates/nginx.conf");
 const DEFAULT: Template = template!("nginx", "templates/default.conf");
@@ -67,6 +69,10 @@ impl Role for Nginx {
 
     fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError> {
         let mut resources: Vec<Resource> = vec![Package::new("nginx").into()];
+        for app in &context.blueprint().apps {
+            resources.extend(app::identity(app));
+            resources.push(reader::joins(app).into());
+        }
         resources.push(live("/etc/nginx/nginx.conf", main(context)?));
         let default = default_site(context.blueprint())?;
         resources.push(live("/etc/nginx/conf.d/00-marg-default.conf", default));

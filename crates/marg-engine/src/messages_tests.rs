@@ -277,6 +277,24 @@ fn deploys() -> Vec<EngineError> {
             also: text("the connection to worker1 was lost"),
         },
         DeployError::NoWayBack { app: app() },
+        DeployError::Unknown {
+            app: app(),
+            release: release(),
+            host: "http1".to_owned(),
+        },
+        DeployError::NoArchive {
+            app: app(),
+            release: release(),
+            host: "http2".to_owned(),
+            commit: "1a2b3c4d".to_owned(),
+        },
+        DeployError::NotWhatWasBuilt {
+            app: app(),
+            release: release(),
+            host: "http1".to_owned(),
+            found: "aa11".to_owned(),
+            built: "bb22".to_owned(),
+        },
         DeployError::Local { source: denied() },
     ];
     errors.into_iter().map(EngineError::from).collect()

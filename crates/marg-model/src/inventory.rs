@@ -117,6 +117,22 @@ impl App {
         format!("/var/www/{}", self.name)
     }
 
+    /// The user that builds its releases: a stranger to the application and to its secrets.
+    pub fn builder(&self) -> String {
+        format!("{}-build", self.slug())
+    }
+
+    /// Folder on the hosts that belongs to who builds, without a slash at the end.
+    pub fn workshop(&self) -> String {
+        format!("/var/lib/marg-build/{}", self.slug())
+    }
+
+    /// Folder on the hosts of what marg remembers of the application, its releases' archives
+    /// included; only root may look into it.
+    pub fn records(&self) -> String {
+        format!("/var/lib/marg/apps/{}", self.slug())
+    }
+
     /// Name of supervisor's program that works its queue.
     pub fn worker(&self) -> String {
         format!("{}-worker", self.slug())

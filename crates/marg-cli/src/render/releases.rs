@@ -27,7 +27,7 @@ struct Seen<'a> {
 fn app(app: &AppReleases) -> String {
     let name = paint(BOLD, &clean(&app.app));
     let seen = seen(app);
-    if seen.is_empty() {
+    if seen.is_empty() && app.hosts.iter().all(|host| host.unknown.is_empty()) {
         return format!(
             "{name}\n{}\n",
             paint(DIM, "no release yet: marg deploy makes the first")
@@ -44,7 +44,23 @@ fn app(app: &AppReleases) -> String {
             seen.hosts.join(" "),
         ]);
     }
-    format!("{name}\n{table}\n{}", disagreement(app))
+    format!("{name}\n{table}\n{}{}", unknown(app), disagreement(app))
+}
+
+/// Releases that lie on hosts and of which nothing can be told.
+fn unknown(app: &AppReleases) -> String {
+    let line = |host: &marg::HostReleases, id: &String| {
+        let (what, id) = (paint(YELLOW, "unknown:"), clean(id));
+        format!(
+            "{what} {id} on {}: its record cannot be read; the next deploy removes it\n",
+            host.host
+        )
+    };
+    let lines = app.hosts.iter().flat_map(|host| {
+        let ids = host.unknown.iter();
+        ids.map(move |id| line(host, id))
+    });
+    lines.collect()
 }
 
 fn seen(app: &AppReleases) -> BTreeMap<&str, Seen<'_>> {

@@ -21,11 +21,18 @@ pub fn release<'a>(known: &'a Known, id: &str) -> Option<&'a Release> {
     releases.find(|release| release.id == id)
 }
 
+/// Whether any of the hosts keeps the archive of a release.
+pub fn is_kept(known: &Known, id: &str) -> bool {
+    known.values().any(|host| host.archives.contains(id))
+}
+
 /// The release that an interrupted deploy of the same commit has built already.
 pub fn resumable<'a>(known: &'a Known, commit: &str) -> Option<&'a Release> {
     let begun = unfinished(known)?;
     let same = begun.action == "deploy" && begun.commit == commit;
-    same.then(|| release(known, &begun.release)).flatten()
+    let id = &begun.release;
+    let enough = is_kept(known, id) || known.values().all(|host| host.has(id));
+    (same && enough).then(|| release(known, id)).flatten()
 }
 
 /// What is live on all hosts; `None` when they differ or one has nothing.
@@ -95,11 +102,14 @@ mod tests {
                 let (key, value) = word.split_once('=').unwrap_or((word, ""));
                 match key {
                     "live" => host.live = Some(value.to_owned()),
-                    "disk" => host.releases.extend(value.split(',').map(|id| Release {
-                        id: id.to_owned(),
-                        commit: format!("commit-{id}"),
-                        ..Release::default()
-                    })),
+                    "disk" => {
+                        host.releases.extend(value.split(',').map(|id| Release {
+                            id: id.to_owned(),
+                            commit: format!("commit-{id}"),
+                            ..Release::default()
+                        }));
+                        host.archives.extend(value.split(',').map(str::to_owned));
+                    }
                     "did" => host.history.push(record(value)),
                     "began" => host.unfinished = Some(record(value)),
                     other => panic!("no such word: {other}"),

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use marg_model::{App, Event, Fleet};
 
-use super::Manner;
 use super::choice;
 use super::history::{self, HostReleases};
 use super::operations::{address_of, deploy, look, open, resolve};
 use super::rollout::{Hosts, Rollout};
+use super::{DeployError, Manner};
 use crate::crew::Linked;
 use crate::desired::Desired;
 use crate::engine::Engine;
@@ -71,7 +71,14 @@ async fn bring(
             // Hosts that lack it do not disagree with those that have it.
             known.values().find_map(|host| host.live.as_deref())
         });
-        match last.and_then(|id| choice::release(&known, id)) {
+        let found = last.and_then(|id| choice::release(&known, id));
+        if let (Some(id), None) = (last, found) {
+            let live = |host: &&HostReleases| host.live.as_deref() == Some(id);
+            if let Some(host) = known.values().find(live) {
+                return Err(unknown(app, id, &host.host));
+            }
+        }
+        match found {
             Some(release) if !nowhere && newcomers.is_empty() => {
                 engine.emit(Event::Note {
                     host: None,
@@ -82,6 +89,19 @@ async fn bring(
                         id = release.id
                     ),
                 });
+            }
+            Some(release) if !nowhere && !choice::is_kept(&known, &release.id) => {
+                engine.emit(Event::Note {
+                    host: None,
+                    message: format!(
+                        "{}: an earlier version of marg built {}, and kept no archive of it that \
+                         {} could get; its commit is built again, for all hosts",
+                        app.name,
+                        release.id,
+                        newcomers.iter().cloned().collect::<Vec<_>>().join(", ")
+                    ),
+                });
+                first.push((app, release.commit.clone()));
             }
             Some(release) if !nowhere => {
                 engine.emit(Event::PhaseStarted {
@@ -123,10 +143,23 @@ async fn served_until_now(
         let mut link = open(engine, fleet, host, address, &Lock::None).await?;
         let known = history::look(&mut link, &[app]).await?;
         link.session.close().await;
-        let mut live = known.values().filter_map(HostReleases::live);
-        if let Some(release) = live.next() {
-            return Ok(Some(release.commit.clone()));
+        for found in known.values() {
+            match (&found.live, found.live()) {
+                (_, Some(release)) => return Ok(Some(release.commit.clone())),
+                (Some(id), None) => return Err(unknown(app, id, &host.name)),
+                (None, None) => {}
+            }
         }
     }
     Ok(None)
+}
+
+/// Nothing else may take the place of a live release of which nobody knows what it is.
+fn unknown(app: &App, release: &str, host: &str) -> EngineError {
+    DeployError::Unknown {
+        app: app.name.clone(),
+        release: release.to_owned(),
+        host: host.to_owned(),
+    }
+    .into()
 }

@@ -1,14 +1,14 @@
 //! Releases as the hosts know them: what lies on their disks, what is live, who made it so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use marg_model::App;
-use marg_resources::quote;
 use serde::{Deserialize, Serialize};
 
 use super::Release;
+use super::steps::records;
 use crate::host::HostError;
 use crate::host::link::Link;
 
@@ -30,6 +30,10 @@ pub struct HostReleases {
     pub live: Option<String>,
     /// What lies on the disk, oldest first.
     pub releases: Vec<Release>,
+    /// What lies on the disk, too, without a record that can be read: nobody can tell what it is.
+    pub unknown: Vec<String>,
+    /// Releases whose archives are kept on this host, for others to get.
+    pub archives: BTreeSet<String>,
     /// Deploys and rollbacks that succeeded, oldest first.
     pub history: Vec<Record>,
     /// A deploy or rollback that began on this host and did not come to its end.
@@ -90,7 +94,7 @@ pub async fn look(
     link: &mut Link,
     apps: &[&App],
 ) -> Result<BTreeMap<String, HostReleases>, HostError> {
-    let script: String = apps.iter().map(|app| question(app)).collect();
+    let script: String = apps.iter().map(|app| records::question(app)).collect();
     let output = link.talk.look(&script).await?;
     let mut found: BTreeMap<String, HostReleases> = BTreeMap::new();
     for app in apps {
@@ -116,36 +120,29 @@ pub async fn look(
     Ok(found)
 }
 
-fn question(app: &App) -> String {
-    format!(
-        "if cd {root} 2>/dev/null; then\n\
-         [ -L current ] && printf 'live %s %s\\n' {name} \"$(readlink current)\"\n\
-         for release in releases/*/.marg-release.json; do [ -e \"$release\" ] || continue\n\
-         printf 'release %s %s\\n' {name} \"$(base64 -w0 < \"$release\")\"; done\n\
-         [ -e deploys.jsonl ] && printf 'history %s %s\\n' {name} \
-         \"$(tail -n 200 deploys.jsonl | base64 -w0)\"\n\
-         [ -e {unfinished} ] && printf 'unfinished %s %s\\n' {name} \
-         \"$(base64 -w0 < {unfinished})\"\n\
-         fi\n:\n",
-        unfinished = super::steps::UNFINISHED,
-        root = quote(&app.root()),
-        name = quote(&app.name),
-    )
-}
-
 fn take(found: &mut BTreeMap<String, HostReleases>, line: &str) -> Option<()> {
     let mut words = line.splitn(3, ' ');
     let (word, app, value) = (words.next()?, words.next()?, words.next()?);
     let releases = found.get_mut(app)?;
-    let decoded = || STANDARD.decode(value).ok();
+    let decoded = |text: &str| STANDARD.decode(text).ok();
     match word {
         "live" => releases.live = Some(value.strip_prefix("releases/")?.to_owned()),
-        "release" => releases
-            .releases
-            .push(serde_json::from_slice(&decoded()?).ok()?),
-        "unfinished" => releases.unfinished = Some(serde_json::from_slice(&decoded()?).ok()?),
-        "history" => {
-            let text = String::from_utf8(decoded()?).ok()?;
+        "release" => {
+            let (id, record) = value.split_once(' ')?;
+            // A record that says nothing hides that one release and no other.
+            match Release::from_record(id, &decoded(record)?) {
+                Some(release) => releases.releases.push(release),
+                None => releases.unknown.push(id.to_owned()),
+            }
+        }
+        "archive" => {
+            releases.archives.insert(value.to_owned());
+        }
+        "deploy.unfinished" => {
+            releases.unfinished = serde_json::from_slice(&decoded(value)?).ok();
+        }
+        "deploys" => {
+            let text = String::from_utf8_lossy(&decoded(value)?).into_owned();
             // A line cut short by a full disk must not hide the others.
             releases.history = text
                 .lines()
@@ -178,6 +175,54 @@ mod tests {
             at: String::new(),
             maintenance: false,
         }
+    }
+
+    /// What is understood of a host's lines about the application `a`.
+    fn taken(lines: &[&str]) -> HostReleases {
+        let mut found = BTreeMap::from([("a".to_owned(), HostReleases::default())]);
+        for line in lines {
+            assert_eq!(take(&mut found, line), Some(()), "{line}");
+        }
+        found.remove("a").unwrap_or_default()
+    }
+
+    #[test]
+    fn a_record_that_says_nothing_hides_one_release_only() {
+        let good = Release {
+            commit: "0a1b".to_owned(),
+            ..release("2")
+        };
+        let line = |id: &str, record: &str| format!("release a {id} {}", STANDARD.encode(record));
+        let json = good.json();
+        let host = taken(&[
+            "live a releases/2",
+            &line("1", "root:x:0:0:"),
+            &line("2", &json),
+            // About another one; a ref of git's that is an option; a sequence for terminals.
+            &line("3", &json),
+            &line(
+                "4",
+                &json
+                    .replace("\"2\"", "\"4\"")
+                    .replace("0a1b", "--upload-pack=x"),
+            ),
+            &line(
+                "5",
+                &json
+                    .replace("\"2\"", "\"5\"")
+                    .replace("\"by\":\"", "\"by\":\"\\u001b[2J"),
+            ),
+            "release a 6 ",
+            "archive a 2",
+            "deploy.unfinished a bm90aGluZw==",
+            "deploys a bm90aGluZw==",
+        ]);
+        assert_eq!(host.releases, [good]);
+        assert_eq!(host.unknown, ["1", "3", "4", "5", "6"]);
+        assert!(host.archives.contains("2") && host.unfinished.is_none());
+        let mut found = BTreeMap::from([("a".to_owned(), HostReleases::default())]);
+        assert_eq!(take(&mut found, "release a junk"), None);
+        assert_eq!(take(&mut found, "live a /etc"), None);
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Default for Manner {
     }
 }
 
-/// One release of an application, as its own `.marg-release.json` tells.
+/// One release of an application, as its record on a host tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     /// Time of the build and the commit's first letters: sorts by age.
@@ -57,6 +57,10 @@ pub struct Release {
     pub by: String,
     /// When, in UTC.
     pub at: String,
+    /// SHA-256 of its archive, taken where it was built; unknown of releases that an earlier
+    /// version of marg built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 impl Release {
@@ -70,7 +74,24 @@ impl Release {
             reference: reference.to_owned(),
             by: by.to_owned(),
             at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            digest: None,
         }
+    }
+
+    /// Reads a record. It must be about the release whose name it has on the host, and hold
+    /// nothing that a terminal or git could take for more than a text.
+    fn from_record(id: &str, record: &[u8]) -> Option<Release> {
+        let release: Release = serde_json::from_slice(record).ok()?;
+        let texts = [&release.app, &release.reference, &release.by, &release.at];
+        let commit = release.commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digest = release.digest.iter().all(|digest| {
+            digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        let plain = !texts
+            .into_iter()
+            .any(|text| text.contains(char::is_control));
+        (release.id == id && commit && !release.commit.is_empty() && digest && plain)
+            .then_some(release)
     }
 
     /// The commit's first letters, for people.
@@ -173,6 +194,52 @@ pub enum DeployError {
     NoWayBack {
         /// Application.
         app: String,
+    },
+    /// No host can tell what is live.
+    #[error(
+        "{app}: {release} is live on {host}, but no host has a readable record of it, so nobody \
+         can tell its commit; make another one live with `marg deploy {app} --ref REF`"
+    )]
+    Unknown {
+        /// Application.
+        app: String,
+        /// Release.
+        release: String,
+        /// A host on which it is live.
+        host: String,
+    },
+    /// A host lacks the release, and none has its archive.
+    #[error(
+        "{release} of {app} does not lie on {host}, and no host has its archive any more; build \
+         its commit again with `marg deploy {app} --ref {commit}`"
+    )]
+    NoArchive {
+        /// Application.
+        app: String,
+        /// Release.
+        release: String,
+        /// Host that lacks it.
+        host: String,
+        /// Commit of the release.
+        commit: String,
+    },
+    /// An archive is not what was built.
+    #[error(
+        "the archive of {release} of {app} on {host} is not what was built: its digest is {found}, \
+         not {built}; it was not carried anywhere. Remove it there and run the same command \
+         again: another host's is taken, or build the commit anew with `marg deploy {app}`"
+    )]
+    NotWhatWasBuilt {
+        /// Application.
+        app: String,
+        /// Release.
+        release: String,
+        /// Host on which the archive lies.
+        host: String,
+        /// SHA-256 of what lies there.
+        found: String,
+        /// SHA-256 of what was built.
+        built: String,
     },
     /// Carrying bytes failed on this machine.
     #[error("cannot keep the release on this machine for a moment: {source}")]

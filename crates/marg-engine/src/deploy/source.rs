@@ -221,7 +221,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub mod tests {
     use super::*;
 
     fn sh(folder: &Path, script: &str) {
@@ -233,7 +233,8 @@ mod tests {
         assert!(status.unwrap().success());
     }
 
-    fn app(path: &str) -> App {
+    /// An application whose folder in its repository is `path`.
+    pub fn app(path: &str) -> App {
         App {
             name: "flow.marg".to_owned(),
             repository: "repo".to_owned(),

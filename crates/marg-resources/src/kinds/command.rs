@@ -15,6 +15,7 @@ pub struct Command {
     check: Option<String>,
     creates: Option<String>,
     watched: Vec<String>,
+    converts: bool,
 }
 
 /// What a host says about the need for a command.
@@ -38,7 +39,15 @@ impl Command {
             check: None,
             creates: None,
             watched: Vec::new(),
+            converts: false,
         }
+    }
+
+    /// What it changes is of an earlier time, so a new machine has nothing of it.
+    #[must_use]
+    pub fn converts(mut self) -> Self {
+        self.converts = true;
+        self
     }
 
     /// Nothing is to be done if this script ends with status 0. It runs in every probe: it must
@@ -123,7 +132,10 @@ impl Kind for Command {
     }
 
     fn fresh(&self) -> CommandSeen {
-        CommandSeen::NotAsked
+        match self.converts {
+            true => CommandSeen::Done,
+            false => CommandSeen::NotAsked,
+        }
     }
 
     fn diff(&self, seen: &CommandSeen, before: &Before) -> Verdict {

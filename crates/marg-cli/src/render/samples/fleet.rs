@@ -105,6 +105,7 @@ fn release(id: &str, reference: &str) -> Release {
         reference: reference.to_owned(),
         by: "anna@laptop".to_owned(),
         at: "2026-11-21T09:44:05Z".to_owned(),
+        digest: None,
     }
 }
 
@@ -116,8 +117,8 @@ pub fn releases() -> Vec<AppReleases> {
         host: host.to_owned(),
         live: live.map(|release| release.id.clone()),
         releases: releases.iter().map(|&release| release.clone()).collect(),
-        history: Vec::new(),
         unfinished: None,
+        ..HostReleases::default()
     };
     let app = |app: &str, hosts| AppReleases {
         app: app.to_owned(),
@@ -135,11 +136,12 @@ pub fn releases() -> Vec<AppReleases> {
         }),
         ..host("http1", Some(&new), &[&old, &new])
     };
+    let lost = HostReleases {
+        unknown: vec!["20261119-120000-cccccccc".to_owned()],
+        ..host("worker1", Some(&old), &[&old, &new])
+    };
     vec![
-        app(
-            "flow.marg",
-            vec![begun, host("worker1", Some(&old), &[&old, &new])],
-        ),
+        app("flow.marg", vec![begun, lost]),
         app(
             "links.marg",
             vec![
