@@ -126,7 +126,7 @@ impl Place {
         Place {
             validator,
             stage: format!("stage_absent {path}").into(),
-            commit: format!("rm -f -- {path}"),
+            commit: format!("remove {path}"),
             guard: Some(format!("[ -e {path} ] || [ -L {path} ]")),
         }
     }

@@ -10,6 +10,8 @@ pub mod change;
 pub mod kind;
 pub mod kinds;
 pub mod plan;
+#[cfg(test)]
+mod planted_tests;
 pub mod promotion;
 pub mod quote;
 pub mod role;

@@ -76,21 +76,71 @@ stage_absent() {
 }
 
 # land PATH: moves what was staged to its place, by rename, with mode and owner already set. What
-# systemd has to read is owed before.
-land() {
-  cp -pPT -- "$STAGE$1" "$1.marg-new"
-  [ -L "$1.marg-new" ] || sync "$1.marg-new"
-  case $1 in /etc/systemd/system/*) owe units reload ;; esac
-  mv -fT -- "$1.marg-new" "$1"
+# systemd has to read is owed before. What is in the way of the new one beside the old is nobody's.
+land() (
+  above=${1%/*} name=./${1##*/}
+  enter "${above:-/}" || exit
+  rm -rf -- "$name.marg-new" && cp -pPT --remove-destination -- "$STAGE$1" "$name.marg-new" || exit
+  [ -L "$name.marg-new" ] || sync "$name.marg-new" || exit
+  case $1 in /etc/systemd/system/*) owe units reload || exit ;; esac
+  mv -fT -- "$name.marg-new" "$name"
+)
+
+# remove PATH: takes a file or a link away, if it is there.
+remove() (
+  above=${1%/*}
+  [ -d "${above:-/}" ] || exit 0
+  enter "${above:-/}" && rm -f -- "./${1##*/}"
+)
+
+# own_folder PATH MODE OWNER:GROUP: a folder that is there, whatever is in it. What is in its way
+# may be someone's data: it is never removed.
+own_folder() (
+  above=${1%/*} name=./${1##*/}
+  make_folders "${above:-/}" || exit
+  if [ ! -d "$name" ]; then
+    if [ -e "$name" ] || [ -L "$name" ]; then
+      echo "$1 is in the way and is no directory; move it away and run again"
+      exit 1
+    fi
+    mkdir -m 0700 -- "$name" || exit
+  fi
+  enter "$1" && chown -- "$3" . && chmod -- "$2" .
+)
+
+# make_folders FOLDER: goes there; what is missing of it is made.
+make_folders() {
+  if [ ! -d "$1" ]; then
+    make_folders "$(above=${1%/*}; echo "${above:-/}")" && mkdir -- "./${1##*/}" || return
+  fi
+  enter "$1"
 }
 
 # block_write PATH BEGIN END yes|no: puts the lines on standard input (base64) between the marks,
 # in place of the first such block or at the end; "no" only takes such blocks away.
-block_write() {
-  path=$(readlink -f -- "$1")
-  base64 -d > "$MARG/block"
-  if [ -e "$path" ]; then cp -pT -- "$path" "$path.marg-new"; else : > "$path.marg-new"; fi
-  [ -e "$path" ] || : > "$path"
+block_write() (
+  path=$1 links=0
+  while [ -L "$path" ]; do
+    links=$((links + 1))
+    [ "$links" -le 40 ] && only_root "$path" || {
+      echo "$path is in the way: it is a link that is not root's; move it away and run again"
+      exit 1
+    }
+    target=$(readlink -- "$path") || exit
+    case $target in /*) path=$target ;; *) path=${path%/*}/$target ;; esac
+  done
+  above=${path%/*} name=./${path##*/}
+  enter "${above:-/}" || exit
+  base64 -d > "$MARG/block" && mkdir -p -- "$STAGE$above" || exit
+  old=$STAGE$path.old
+  if [ -e "$name" ]; then
+    ( umask 077; peek "${name#./}" > "$old" ) && [ "$(stat -c %s -- "$old")" -lt 16777216 ] || {
+      echo "$path is in the way: it cannot be read as a text; move it away and run again"
+      exit 1
+    }
+  else
+    : > "$old"
+  fi
   begin=$2 end=$3 keep=$4 block=$MARG/block awk '
     function put() {
       if (done++ || ENVIRON["keep"] != "yes") return
@@ -102,11 +152,14 @@ block_write() {
     $0 == ENVIRON["end"] && open { open = 0; next }
     !open { print }
     END { if (open) exit 4; put() }
-  ' "$path" > "$path.marg-new"
-  sync "$path.marg-new"
-  mv -fT -- "$path.marg-new" "$path"
-  rm -f "$MARG/block"
-}
+  ' "$old" > "$STAGE$path" || exit
+  if [ -e "$name" ]; then
+    chown -- "$(stat -c %u:%g -- "$name")" "$STAGE$path" &&
+      chmod -- "$(stat -c %a -- "$name")" "$STAGE$path" && chmod u-s,g-s -- "$STAGE$path" || exit
+  fi
+  rm -f -- "$MARG/block" "$old"
+  land "$path"
+)
 
 # validate COMMAND: runs it in a mount namespace in which the staged files already stand in
 # their places below /etc; the host itself still sees the old ones. Where overlays cannot be

@@ -9,8 +9,14 @@ use marg_model::Secret;
 use crate::kinds::{self, State};
 use crate::plan::HostPlan;
 
+/// How root goes where others may have put links; for probes and apply scripts.
+const PLACES: &str = include_str!("places.sh");
+
 /// Functions that every apply script may use; read it to know what runs on a host.
-pub const PRELUDE: &str = include_str!("prelude.sh");
+pub const PRELUDE: &str = concat!(include_str!("places.sh"), include_str!("prelude.sh"));
+
+/// Functions that every probe may use.
+const LOOK: &str = include_str!("look.sh");
 
 /// A shell text of which parts may be secret. `Display` and `Debug` show `<secret>` for them;
 /// only [`Shell::reveal`] gives the text that really runs.
@@ -93,7 +99,7 @@ impl fmt::Debug for Shell {
 /// The one script that reads all resources of a host, one section per kind. What two roles want
 /// is asked once.
 pub fn probe_script(states: &[&State]) -> String {
-    let mut script = String::from("export LC_ALL=C\n");
+    let mut script = format!("export LC_ALL=C\n{PLACES}{LOOK}");
     section(&mut script, "facts", FACTS);
     let mut names = BTreeSet::new();
     let once: Vec<&State> = states

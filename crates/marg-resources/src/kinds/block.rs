@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::paths;
 use crate::answer::Misread;
 use crate::change::{Action, Change, TextDiff, Verdict, Work};
 use crate::kind::{Before, Kind};
@@ -113,13 +114,27 @@ impl Kind for Block {
         format!("{} {}", self.path, self.name)
     }
 
+    fn paths(&self) -> Vec<String> {
+        vec![self.path.clone()]
+    }
+
     fn probe(all: &[&Self]) -> String {
         // A block without an end would swallow the rest of the file: that is for people to mend.
         let blocks = all.iter().enumerate().map(|(place, block)| {
             let path = quote(&block.path);
+            let (folder, name) = block.path.rsplit_once('/').unwrap_or(("", &block.path));
+            // What others may change is read by a command that follows no link.
+            let apart = format!(
+                "|cd -P -- {folder}/. && [ \"$PWD\" = {folder} ] && \
+                 exec dd if=./{} iflag=nofollow,nonblock bs=64K count=256 status=none 2>/dev/null",
+                quote(name),
+                folder = quote(folder),
+            );
             format!(
-                "if [ -e {path} ]; then set -- \"$@\" {place} {path} {} {}; \
-                 else echo '{place} none'; fi\n",
+                "if [ -e {path} ]; then\nmarg_block={path}\n\
+                 ! marg_loose {path} || marg_block={}\n\
+                 set -- \"$@\" {place} \"$marg_block\" {} {}\nelse echo '{place} none'; fi\n",
+                quote(&apart),
                 quote(&block.begin()),
                 quote(&block.end())
             )
@@ -128,8 +143,9 @@ impl Kind for Block {
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<BlockSeen>, Misread> {
+        let (_, lines) = paths::take(lines).map_err(Self::misread)?;
         let mut answers: BTreeMap<&str, Answer> = BTreeMap::new();
-        for line in lines {
+        for line in &lines {
             let misread = || Self::misread(line);
             let (place, rest) = line.split_once(' ').ok_or_else(misread)?;
             let answer = answers.entry(place).or_default();
@@ -178,13 +194,16 @@ impl Kind for Block {
 /// Prints the lines between the marks, each behind `=`, and a last line with what was found. One
 /// process reads all blocks: its arguments are place, path, begin and end of each.
 const PROBE: &str = r#"[ $# -eq 0 ] || awk '
-function look(place, path, begin, end,   line, status, open, seen) {
-  while ((status = (getline line < path)) > 0) {
+function next_of(path) {
+  return path ~ /^[|]/ ? (substr(path, 2) | getline line) : (getline line < path)
+}
+function look(place, path, begin, end,   status, open, seen) {
+  while ((status = next_of(path)) > 0) {
     if (line == begin) { seen++; if (open) break; open = 1 }
     else if (line == end && open) open = 0
     else if (open) print place " =" line
   }
-  close(path)
+  close(path ~ /^[|]/ ? substr(path, 2) : path)
   print place, (status < 0 ? "unreadable" : open ? "open" : seen > 1 ? "several" : seen ? "one" : "missing")
 }
 BEGIN { for (i = 1; i < ARGC; i += 4) look(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) }

@@ -6,7 +6,7 @@ use crate::change::{Action, Change, Verdict, Work};
 use crate::kind::{Before, Kind};
 use crate::quote::{quote, quote_all};
 
-/// A directory, or a link to one. Owned by root and readable by all unless told otherwise.
+/// A directory, or a link to one that only root can have made. Owned by root and readable by all unless told otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     path: String,
@@ -57,16 +57,11 @@ impl Directory {
     }
 
     fn change(&self, action: Action, summary: String) -> Verdict {
-        let path = quote(&self.path);
-        let (owner, group) = (quote(&self.owner), quote(&self.group));
-        // What is in the way may be someone's data: it is never removed.
         let script = format!(
-            "if [ ! -d {path} ] && {{ [ -e {path} ] || [ -L {path} ]; }}; then\n\
-             echo {path} 'is in the way and is no directory; move it away and run again'\n\
-             exit 1\nfi\n\
-             [ -d {path} ] || install -d -m 0700 -- {path}\n\
-             chown -- {owner}:{group} {path}\nchmod -- {:04o} {path}",
-            self.mode
+            "own_folder {} {:04o} {}",
+            quote(&self.path),
+            self.mode,
+            quote(&format!("{}:{}", self.owner, self.group)),
         );
         Verdict::Will(Change { action, summary, diff: None, work: Work::Script(script.into()) })
     }
@@ -85,9 +80,10 @@ impl Kind for Directory {
     }
 
     fn probe(all: &[&Self]) -> String {
-        // A link to a directory will do: where there is one, it is followed.
+        // A link to a directory will do, where only root can have made it: it is followed.
         format!(
-            "set --\nfor path in {}; do [ ! -L \"$path\" ] || set -- \"$@\" \"$path\"; done
+            "set --\nfor path in {}; do
+  [ ! -L \"$path\" ] || marg_loose \"$path\" || set -- \"$@\" \"$path\"\ndone
 [ $# -eq 0 ] || find -L \"$@\" -maxdepth 0 -printf 's %m %u %g %y|%p\\n' 2>/dev/null || :",
             quote_all(all.iter().map(|directory| &directory.path))
         )

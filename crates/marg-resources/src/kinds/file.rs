@@ -183,16 +183,14 @@ impl Kind for File {
         // A secret's content never travels to be compared; its checksum is enough.
         let hidden = if secrets.is_empty() { "''".to_owned() } else { secrets.join("|") };
         format!(
-            "marg_sums=$(sha256sum -c 2>/dev/null <<'MARG_SUMS'
+            "marg_sums=$(marg_check <<'MARG_SUMS'
 {sums}MARG_SUMS
 )
 printf '%s\\n' \"$marg_sums\"
 case $marg_sums in *': FAILED'*) while IFS= read -r line; do
   case $line in *': FAILED'*) path=${{line%: FAILED*}} ;; *) continue ;; esac
   case $path in {hidden}) continue ;; esac
-  if [ -f \"$path\" ] && [ \"$(stat -Lc %s -- \"$path\")\" -lt 65536 ]; then
-    printf 'content %s %s\\n' \"$(base64 -w0 < \"$path\")\" \"$path\"
-  fi
+  marg_content \"$path\"
 done <<MARG_END
 $marg_sums
 MARG_END

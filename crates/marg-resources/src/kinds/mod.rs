@@ -72,12 +72,11 @@ macro_rules! kinds {
         pub fn probes(states: &[&State]) -> Vec<(&'static str, String)> {
             let mut parts = Vec::new();
             let files: Vec<File> = states.iter().flat_map(|state| state.files()).collect();
-            let own = files.iter().map(File::id);
-            let paths: BTreeSet<String> =
-                own.chain(states.iter().flat_map(|state| state.paths())).collect();
+            let own: BTreeSet<String> = files.iter().map(File::id).collect();
+            let more = states.iter().flat_map(|state| state.paths());
+            let paths: BTreeSet<String> = own.iter().cloned().chain(more).collect();
             if !paths.is_empty() {
-                let paths: Vec<String> = paths.into_iter().collect();
-                parts.push((paths::SECTION, paths::probe(&paths)));
+                parts.push((paths::SECTION, paths::probe(&paths, &own)));
             }
             if !files.is_empty() {
                 parts.push((File::NAME, File::probe(&files.iter().collect::<Vec<_>>())));

@@ -1,9 +1,9 @@
 //! How paths are looked at: one part of the probe says of the paths of all kinds at once what they
 //! are, because a process costs more than what it looks at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::quote::quote_all;
+use crate::quote::{quote, quote_all};
 
 /// Name of that part.
 pub(super) const SECTION: &str = "path";
@@ -30,6 +30,8 @@ pub(super) enum What {
     Directory,
     Link,
     Special,
+    /// Somebody's link above it leads elsewhere: what is there has not been looked at.
+    Led,
 }
 
 impl What {
@@ -40,18 +42,68 @@ impl What {
             What::Directory => "directory",
             What::Link => "symbolic link",
             What::Special => "special file",
+            What::Led => "path that a foreign link leads elsewhere",
         }
     }
 }
 
+/// Folders in which others than root may make, replace and rename what they like.
+const LOOSE: &str = "'(' ! -uid 0 -o -perm /022 ! -perm -1000 ')'";
+
+/// A file larger than this is none of marg's: its content is not read to the end.
+const HUGE: &str = "+16M";
+
 /// Asks about all of them. Paths that do not exist are reported on standard error only: that is
-/// an answer, too.
-pub(super) fn probe<T: AsRef<str>>(paths: &[T]) -> String {
-    let paths = quote_all(paths.iter().map(AsRef::as_ref));
-    format!(
-        "find {paths} -maxdepth 0 -printf 's %m %u %g %y|%p\\n' -type l -printf 'l %p|%l\\n' \
-         2>/dev/null || :"
-    )
+/// an answer, too. As long as only root can change what is above them one process looks at all;
+/// otherwise each such folder is entered first, so that no link leads out of it. `files` are those
+/// whose content will be read, too.
+pub(super) fn probe(paths: &BTreeSet<String>, files: &BTreeSet<String>) -> String {
+    let mut folders: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for path in paths {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        folders.entry(folder).or_default().push(name);
+    }
+    let mut above: BTreeSet<&str> = BTreeSet::new();
+    for folder in folders.keys() {
+        above.extend(
+            folder
+                .match_indices('/')
+                .skip(1)
+                .map(|(end, _)| &folder[..end]),
+        );
+        above.extend((!folder.is_empty()).then_some(*folder));
+    }
+    let mut script = String::from("marg_others= marg_far= marg_huge= marg_paths=\n");
+    if !above.is_empty() {
+        script.push_str(&format!(
+            "marg_others=$(find {} -maxdepth 0 {LOOSE} -print 2>/dev/null || :)\n",
+            quote_all(above)
+        ));
+    }
+    let all = quote_all(paths);
+    script.push_str(&format!(
+        "if [ -z \"$marg_others\" ]; then set -- {all}; else set --\n"
+    ));
+    for (folder, names) in &folders {
+        let far = names
+            .iter()
+            .any(|name| files.contains(&format!("{folder}/{name}")));
+        script.push_str(&format!(
+            "if marg_loose {folder}/.; then {far}marg_apart {folder} {format} {names}; else set -- \"$@\" {own}; fi\n",
+            folder = quote(folder),
+            format = quote(&folder.replace('\\', "\\\\").replace('%', "%%")),
+            far = if far { "marg_far=yes; " } else { "" },
+            own = quote_all(names.iter().map(|name| format!("{folder}/{name}"))),
+            names = quote_all(names),
+        ));
+    }
+    script.push_str(&format!(
+        "fi\n[ $# -eq 0 ] || marg_paths=$(find \"$@\" -maxdepth 0 -printf 's %m %u %g %y|%p\\n' \
+         -type l -printf 'l %p|%l\\n' -o -type f -size {HUGE} -printf 'h %p\\n' 2>/dev/null || :)\n\
+         [ -z \"$marg_paths\" ] || printf '%s\\n' \"$marg_paths\"\n\
+         case $marg_paths in *'\nh '*) marg_huge=$marg_paths ;; esac"
+    ));
+    script
 }
 
 /// Takes what is said about paths out of the lines that a kind reads; the line that makes no
@@ -73,11 +125,27 @@ pub(super) fn take(lines: &[String]) -> Result<(BTreeMap<String, Path>, Vec<Stri
                 .and_then(|rest| rest.strip_prefix('|'));
             let seen = paths.get_mut(path).ok_or(line)?;
             seen.target = Some(target.ok_or(line)?.to_owned());
-        } else {
+        } else if let Some(path) = line.strip_prefix("e ") {
+            paths.entry(path.to_owned()).or_insert_with(Path::led);
+        } else if !line.starts_with("h ") {
             rest.push(line.clone());
         }
     }
     Ok((paths, rest))
+}
+
+impl Path {
+    fn led() -> Path {
+        let unknown = || "nobody knows".to_owned();
+        let (owner, group) = (unknown(), unknown());
+        Path {
+            mode: 0,
+            owner,
+            group,
+            what: What::Led,
+            target: None,
+        }
+    }
 }
 
 fn read(stat: &str) -> Option<Path> {

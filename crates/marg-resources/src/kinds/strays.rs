@@ -2,6 +2,7 @@
 //! site of an application that has left the inventory. Which of a folder's files are marg's stands
 //! in their first line; what others have put there is left alone.
 
+use super::paths;
 use crate::answer::Misread;
 use crate::change::{Action, Change, Place, Validator, Verdict, Work};
 use crate::kind::{Before, Kind};
@@ -70,7 +71,7 @@ impl Strays {
     fn removal(&self, name: &str) -> Shell {
         let path = self.path(name);
         let removal = match &self.validator {
-            None => Shell::new(format!("rm -f -- {}\n", quote(&path))),
+            None => Shell::new(format!("remove {}\n", quote(&path))),
             Some(_) => Place::removal(&path, self.validator.clone()).script(""),
         };
         Shell::new(format!("name={}\n{}\n", quote(name), self.stop))
@@ -88,6 +89,11 @@ impl Kind for Strays {
         self.path("*")
     }
 
+    fn paths(&self) -> Vec<String> {
+        // Its name is no matter: whether others can change the folder is.
+        vec![self.path("*")]
+    }
+
     fn probe(all: &[&Self]) -> String {
         let looks = all.iter().enumerate().map(|(place, strays)| {
             let wanted: Vec<String> =
@@ -97,7 +103,8 @@ impl Kind for Strays {
                 "for path in {}/*{}; do
   case $path in {wanted}) continue ;; esac
   [ -f \"$path\" ] || continue
-  first=; IFS= read -r first < \"$path\" || :
+  first=
+  if marg_loose \"$path\"; then first=$(marg_first \"$path\"); else IFS= read -r first < \"$path\" || :; fi
   [ \"$first\" != {} ] || printf '%s\\n' \"{place} $path\"
 done\n",
                 quote(&strays.folder),
@@ -109,8 +116,9 @@ done\n",
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<Vec<String>>, Misread> {
+        let (_, lines) = paths::take(lines).map_err(Self::misread)?;
         let mut found = vec![Vec::new(); all.len()];
-        for line in lines {
+        for line in &lines {
             let stray = line.split_once(' ').and_then(|(place, path)| {
                 let place: usize = place.parse().ok()?;
                 let strays = all.get(place)?;
