@@ -35,7 +35,7 @@ pub fn releases(app: &Application) -> Command {
          rm -rf shared/.composer\nfi\n\
          rm -f shared/.env-owed\n",
         records = quote(&app.records()),
-        builder = quote(&app.builder()),
+        builder = quote(&app.build_user()),
         record = as_user("timeout 5 head -c 65536"),
         narrow = as_user("chmod -R u=rwX,g=rX,o= --"),
         auth = as_user("timeout 5 cat shared/.composer/auth.json"),

@@ -116,7 +116,7 @@ pub fn identity(app: &Application) -> Vec<Resource> {
 /// The user that builds an application's releases. It shares nothing with the application: what
 /// runs in a build, other people's packages included, gets no further than the build.
 fn builder(app: &Application) -> Vec<Resource> {
-    let (user, workshop) = (app.builder(), app.workshop());
+    let (user, workshop) = (app.build_user(), app.workshop());
     let account = User::system(&user)
         .home(format!("{workshop}/home"))
         .shell("/usr/sbin/nologin");

@@ -118,7 +118,7 @@ impl App {
     }
 
     /// The user that builds its releases: a stranger to the application and to its secrets.
-    pub fn builder(&self) -> String {
+    pub fn build_user(&self) -> String {
         format!("{}-build", self.slug())
     }
 

@@ -29,8 +29,9 @@ fn try_broken(fleet: &Fleet, subject: &str, breaks: impl Fn(&Repository)) -> Out
 
 /// What lies on the disks and what is live.
 fn state(fleet: &Fleet) -> Vec<String> {
-    let script = "cd /var/www/flow.marg && readlink current && ls -A releases && ls -A build 2>/dev/null; \
-        ls -A /var/lib/marg/releases 2>/dev/null; true";
+    let script = "cd /var/www/flow.marg && readlink current && ls -A releases && \
+        ls -A /var/lib/marg/apps/flow-marg /var/lib/marg/apps/flow-marg/releases; \
+        ls -A /var/lib/marg-build/flow-marg/work 2>/dev/null; true";
     ["http1", "worker1"]
         .iter()
         .map(|host| fleet.on(host, script))

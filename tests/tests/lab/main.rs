@@ -31,6 +31,7 @@ mod matrix;
 mod one_primary;
 mod other_environments;
 mod provision;
+mod releases;
 mod repair;
 mod replication;
 mod rolling;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         locks::cases(),
         deploy::cases(),
         deploy_failures::cases(),
+        releases::cases(),
         balancer::cases(),
         rolling::cases(),
         long(rolling::long_cases()),

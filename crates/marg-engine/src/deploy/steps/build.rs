@@ -41,10 +41,10 @@ pub fn build(app: &App, release: &Release, layers: &[&Env]) -> Vec<Step> {
 }
 
 /// A command as the user that builds, in its own folder.
-fn as_builder(app: &App, script: &str) -> String {
+pub fn as_builder(app: &App, script: &str) -> String {
     format!(
         "runuser -u {user} -- env -i PATH=\"$PATH\" LC_ALL=C HOME={home} sh -ec {script}",
-        user = quote(&app.builder()),
+        user = quote(&app.build_user()),
         home = quote(&home(app)),
         script = quote(&format!(
             "umask 077; cd {}; {script}",
@@ -58,7 +58,7 @@ fn home(app: &App) -> String {
 }
 
 fn unpacking(app: &App, release: &Release) -> String {
-    let (user, source) = (app.builder(), quote(&records::source(app, &release.id)));
+    let (user, source) = (app.build_user(), quote(&records::source(app, &release.id)));
     format!(
         "id -u {quoted} >/dev/null 2>&1 || {{ echo {missing}; exit 1; }}\n\
          {unpack} < {source}\n\
@@ -93,7 +93,7 @@ fn composing(app: &App, layers: &[&Env]) -> String {
          --property=InaccessiblePaths=/var/www {FROM_INPUT}\n",
         script = quote(&script),
         unit = quote(&format!("marg-build-{}", app.slug())),
-        user = quote(&app.builder()),
+        user = quote(&app.build_user()),
         work = quote(&format!("{}/work", app.workshop())),
         home = quote(&home(app)),
     )

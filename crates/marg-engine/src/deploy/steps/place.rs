@@ -5,6 +5,7 @@ use marg_model::App;
 use marg_resources::artisan::caches;
 use marg_resources::{Step, quote};
 
+use super::build::as_builder;
 use super::{UNFINISHED, records, release_path, step};
 use crate::deploy::Release;
 
@@ -138,12 +139,15 @@ pub fn discard(app: &App, id: &str) -> Step {
          {forget}\
          fi\n\
          rm -f -- {source}\n\
+         if [ -e {work} ]; then {clear}; fi\n\
          cd {records}\n\
          if [ -e {UNFINISHED} ] && grep -qF -- {id} {UNFINISHED}; then rm -f -- {UNFINISHED}; fi\n",
         root = quote(&app.root()),
         records = quote(&app.records()),
         forget = records::forget(app, &quote(id)),
         source = quote(&records::source(app, id)),
+        work = quote(&format!("{}/work", app.workshop())),
+        clear = as_builder(app, "rm -rf work"),
         id = quote(id),
     );
     step(format!("{}: discard {id}", app.name), body, 5)
