@@ -23,6 +23,9 @@ mod handover;
 /// Name of the secret that encrypts sessions and cookies; all applications share it.
 pub const APP_KEY: &str = "app_key";
 
+/// Where the homes lie of accounts that were made before marg wrote down which are its own.
+const FORMER_HOMES: &str = "/var/www/";
+
 /// The role.
 pub struct App;
 
@@ -109,8 +112,10 @@ fn named_secrets(blueprint: &Blueprint) -> BTreeSet<String> {
 pub fn identity(app: &Application) -> Vec<Resource> {
     let user = User::system(app.slug())
         .home(format!("{}/home", app.root()))
-        .shell("/usr/sbin/nologin");
-    vec![Group::system(app.slug()).into(), user.into()]
+        .shell("/usr/sbin/nologin")
+        .formerly(FORMER_HOMES);
+    let group = Group::system(app.slug()).formerly(FORMER_HOMES);
+    vec![group.into(), user.into()]
 }
 
 /// The user that builds an application's releases. It shares nothing with the application: what

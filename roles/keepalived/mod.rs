@@ -80,7 +80,8 @@ impl Role for Keepalived {
             Package::new("keepalived").into(),
             Package::new("curl").into(),
             Package::new("jq").into(),
-            User::system(USER).into(),
+            // Earlier versions made it as it is now, and did not write that down.
+            User::system(USER).formerly("/nonexistent").into(),
             Directory::new("/var/lib/marg-entry")
                 .owner(USER, USER)
                 .into(),

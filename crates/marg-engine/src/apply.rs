@@ -54,8 +54,8 @@ pub async fn run_steps(
 ) -> Result<(), HostError> {
     let plan = HostPlan {
         name: link.host.clone(),
-        changes: Vec::new(),
         steps,
+        ..HostPlan::default()
     };
     apply(engine, link, &plan).await
 }

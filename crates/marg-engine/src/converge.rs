@@ -98,6 +98,13 @@ pub async fn look(
         answer = ask(link, &resources, desired).await?;
     }
     let plan = plan(&host.name, &resources, &answer).map_err(misread)?;
+    if !plan.refusals.is_empty() {
+        return Err(HostError::Foreign {
+            host: host.name.clone(),
+            reasons: plan.refusals,
+        }
+        .into());
+    }
     let live = live::read(&answer).map_err(misread)?;
     engine.emit(Event::HostPlanned {
         host: host.name.clone(),

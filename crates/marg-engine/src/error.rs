@@ -238,7 +238,9 @@ impl HostError {
             | HostError::TooLong { .. }
             | HostError::Unhealthy { .. } => ErrorKind::StepFailed,
             HostError::NotConverged { .. } => ErrorKind::NotConverged,
-            HostError::Role(_) | HostError::Vault(_) => ErrorKind::Config,
+            HostError::Role(_) | HostError::Vault(_) | HostError::Foreign { .. } => {
+                ErrorKind::Config
+            }
         }
     }
 }

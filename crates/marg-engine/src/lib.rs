@@ -4,6 +4,7 @@
 mod apply;
 mod bake;
 pub mod cloud;
+mod collisions;
 mod converge;
 mod crew;
 pub mod deploy;
@@ -31,6 +32,7 @@ mod vault;
 pub use bake::image::{Bake, DOLLARS_PER_GB};
 pub use bake::{BakeError, BakePreview, BakeReport, Baked, BakedImage, Bakes};
 pub use cloud::situation::Situation;
+pub use collisions::collisions;
 pub use deploy::{AppReleases, DeployError, HostReleases, Manner, Record, Release};
 pub use destroy::{DestroyPreview, DestroyReport};
 pub use engine::{Engine, Options};

@@ -64,6 +64,12 @@ fn hosts() -> Vec<EngineError> {
                 known: text("debian-13"),
             },
         },
+        HostError::Foreign {
+            host: host(),
+            reasons: vec![text(
+                "the user `shop` exists there and was not made by marg",
+            )],
+        },
         step(),
         HostError::TooLong {
             host: host(),

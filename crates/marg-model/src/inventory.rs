@@ -112,14 +112,25 @@ impl App {
         self.name.replace(['.', '_'], "-")
     }
 
+    /// The account that builds its releases, a stranger to the application and to its secrets:
+    /// `flow-marg-build`. Accounts have 32 letters at most;
+    /// the end of a longer name gives way to a number that is made of all of it.
+    pub fn build_user(&self) -> String {
+        const LONGEST: usize = 32;
+        let (slug, end) = (self.slug(), "-build");
+        if slug.len() + end.len() <= LONGEST {
+            return slug + end;
+        }
+        let number = slug.bytes().fold(0x811c_9dc5_u32, |number, byte| {
+            (number ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        let begin = slug.get(..LONGEST - end.len() - 9).unwrap_or_default();
+        format!("{begin}-{number:08x}{end}")
+    }
+
     /// Folder on the hosts, without a slash at the end.
     pub fn root(&self) -> String {
         format!("/var/www/{}", self.name)
-    }
-
-    /// The user that builds its releases: a stranger to the application and to its secrets.
-    pub fn build_user(&self) -> String {
-        format!("{}-build", self.slug())
     }
 
     /// Folder on the hosts that belongs to who builds, without a slash at the end.

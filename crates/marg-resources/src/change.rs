@@ -22,6 +22,11 @@ pub enum Verdict {
         /// What will then be done.
         change: Change,
     },
+    /// It belongs to somebody else. Nothing on the host is changed.
+    Refused {
+        /// What is there, why it stays as it is, and what to do.
+        reason: String,
+    },
 }
 
 /// How sure a planned change is.

@@ -24,6 +24,9 @@ pub struct HostPlan {
     /// The steps that make them; one step may make several changes.
     #[serde(skip)]
     pub steps: Vec<Step>,
+    /// What belongs to somebody else; where there is any, nothing is done to the host.
+    #[serde(skip)]
+    pub refusals: Vec<String>,
 }
 
 /// One change as people and `plan --json` see it.
@@ -124,13 +127,17 @@ fn decide(
     mut before: Before,
 ) -> Result<HostPlan, Misread> {
     let mut steps = Steps::default();
-    let mut changes = Vec::new();
+    let (mut changes, mut refusals) = (Vec::new(), Vec::new());
     for (resource, seen) in resources.iter().zip(seen) {
         let (status, change) = match resource.state.diff(seen, &before)? {
             Verdict::Converged => continue,
             Verdict::Will(change) => (Status::Will, change),
             Verdict::May(change) => (Status::May, change),
             Verdict::Unknown { until, change } => (Status::Unknown(until), change),
+            Verdict::Refused { reason } => {
+                refusals.push(reason);
+                continue;
+            }
         };
         before.changed.insert(resource.name());
         before.remember(&resource.notices, status != Status::May);
@@ -147,6 +154,7 @@ fn decide(
         name: host.to_owned(),
         changes,
         steps: steps.finish(),
+        refusals,
     })
 }
 

@@ -55,6 +55,30 @@ settle() {
   paid "$1"
 }
 
+# claim DATABASE NAME: NAME (of `passwd` or `group`) is marg's own or nobody's; a stranger's ends the
+# step. What marg is about to make is written down before, so that the next run knows its own.
+claim() {
+  marg_record=$MARG/accounts/$1.$2
+  marg_number=$(getent "$1" "$2" | cut -d: -f3)
+  marg_made=
+  [ ! -s "$marg_record" ] || read -r marg_made < "$marg_record"
+  if [ -n "$marg_number" ] && { [ ! -e "$marg_record" ] || [ "${marg_made:-$marg_number}" != "$marg_number" ]; }; then
+    echo "$2 exists in $1 (number $marg_number) and was not made by marg, which leaves it as it is" >&2
+    return 1
+  fi
+  if [ -z "$marg_number" ]; then
+    install -d -m 0700 "$MARG/accounts"
+    : > "$marg_record"
+    sync "$marg_record" "$MARG/accounts"
+  fi
+}
+
+# claimed DATABASE NAME: it is marg's own, by its number.
+claimed() {
+  install -d -m 0700 "$MARG/accounts"
+  getent "$1" "$2" | cut -d: -f3 > "$MARG/accounts/$1.$2"
+}
+
 # stage_file PATH MODE OWNER GROUP: the content, base64, on standard input.
 stage_file() {
   mkdir -p -- "$STAGE${1%/*}"

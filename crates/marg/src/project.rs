@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use marg_cloud::DigitalOcean;
 use marg_engine::{Engine, EngineError, EnvironmentPlan, Options, Vault};
-use marg_model::{Blueprint, Event, EventSink, Inventory, Phase, builtin, parse, resolve};
+use marg_model::{
+    Blueprint, Event, EventSink, Inventory, Phase, ResolveError, ResolveErrors, builtin, parse,
+    resolve,
+};
 use marg_roles::ROLES;
 
 use crate::endpoint::Endpoint;
@@ -46,6 +49,7 @@ impl Project {
         let phases = phases(&parent, folder)?;
         let inventory = parse::inventory(&source.1, &source.0, &marg_roles::schemas(), &phases);
         let inventory = inventory.map_err(Error::Invalid)?;
+        refuse_collisions(&inventory, &phases, &source)?;
         Ok(Project {
             path,
             folder: parent,
@@ -127,6 +131,29 @@ impl Project {
     /// A plan for a fleet of which nothing exists yet. Needs neither network nor token.
     pub fn plan_offline(&self, blueprint: &Blueprint) -> Result<EnvironmentPlan, EngineError> {
         marg_engine::plan_offline(blueprint, ROLES)
+    }
+}
+
+/// Names that would be something else's, in whatever phase: they are refused before the environment
+/// goes there.
+fn refuse_collisions(
+    inventory: &Inventory,
+    phases: &[Phase],
+    (file, text): &(String, String),
+) -> Result<(), Error> {
+    // What does not fit together is told by the phase that is asked for.
+    let blueprints = phases
+        .iter()
+        .filter_map(|phase| resolve::blueprint(inventory, phase).ok());
+    let mut found: Vec<ResolveError> = Vec::new();
+    for error in blueprints.flat_map(|blueprint| marg_engine::collisions(&blueprint, ROLES)) {
+        if !found.iter().any(|earlier| earlier.keys == error.keys) {
+            found.push(error);
+        }
+    }
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Invalid(ResolveErrors(found).locate(file, text))),
     }
 }
 
@@ -243,6 +270,43 @@ fn account() -> Option<String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    const TWO: &str = "[environment]\nname = \"shop\"\nregion = \"fra1\"\ndomain = \"shop.test\"\n\
+        [apps.shop]\nrepository = \"..\"\nhostnames = [\"shop.test\"]\n\
+        [apps.blog]\nrepository = \"..\"\nhostnames = [\"blog.test\"]\n";
+
+    /// The roles are asked, not a list: the names that the inventory's reader refuses are put in
+    /// behind its back.
+    #[test]
+    fn a_name_that_leads_to_what_something_else_has_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.toml");
+        fs::write(&path, TWO).unwrap();
+        let project = Project::open(Some(&path), folder.path()).unwrap();
+        let said = |phase: u8, change: &dyn Fn(&mut Blueprint)| {
+            let mut blueprint = project.blueprint(Some(phase)).unwrap();
+            change(&mut blueprint);
+            let found = marg_engine::collisions(&blueprint, ROLES);
+            ResolveErrors(found).to_string()
+        };
+        let renamed = |blueprint: &mut Blueprint| {
+            for user in &mut blueprint.database_users {
+                user.name = user.name.replace("blog", "replication");
+            }
+        };
+        assert_eq!(said(4, &|_| ()), "");
+        assert_eq!(said(2, &renamed), "");
+        assert_eq!(
+            said(4, &renamed),
+            "database_users.replication: in phase 4 it would share the secret \
+             `db_password_replication` with something else (choose another name)"
+        );
+        let alike = |blueprint: &mut Blueprint| {
+            blueprint.apps[0].name = "a-b".to_owned();
+            blueprint.apps[1].name = "a.b".to_owned();
+        };
+        assert!(said(2, &alike).contains("apps.\"a.b\": in phase 2 it would share `"));
+    }
 
     /// A folder with these files (empty), and the folder to search from.
     fn search(files: &[&str], from: &str) -> Result<String, String> {

@@ -28,6 +28,7 @@ mod lab;
 mod locks;
 mod losses;
 mod matrix;
+mod names;
 mod one_primary;
 mod other_environments;
 mod provision;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         long(losses::cases()),
         cloud::cases(),
         kinds::cases(),
+        names::cases(),
         other_environments::cases(),
         long(journey::cases()),
         provision::late_cases(),

@@ -101,6 +101,14 @@ pub enum HostError {
         /// What it printed last.
         output: String,
     },
+    /// Something on the host has a name that marg needs, and belongs to somebody else.
+    #[error("{host}: {}; nothing was changed there", reasons.join("; "))]
+    Foreign {
+        /// Host name.
+        host: String,
+        /// What it is, why it stays as it is, and what to do.
+        reasons: Vec<String>,
+    },
     /// A role cannot say what the host should be.
     #[error(transparent)]
     Role(#[from] marg_resources::RoleError),

@@ -67,6 +67,7 @@ fn plan(root: &std::path::Path, bodies: &[&str]) -> HostPlan {
         name: "web1".to_owned(),
         changes: Vec::new(),
         steps: steps.collect(),
+        ..HostPlan::default()
     }
 }
 

@@ -111,6 +111,19 @@ fn tls(table: &Table<'_>) -> Option<Tls> {
 fn refuse_shared_names(apps: &[(App, Node<'_>)]) {
     let slugs = apps.iter().map(|(app, node)| (app.slug(), node.clone()));
     refuse_repeated("user and pool name", slugs);
+    for (app, node) in apps {
+        let builds = |other: &&(App, Node<'_>)| other.0.build_user() == app.slug();
+        if let Some((other, _)) = apps.iter().find(builds) {
+            node.refuse_key(
+                format!(
+                    "`{}` is the account that builds `{}`",
+                    app.slug(),
+                    other.name
+                ),
+                "choose another name, one that does not end in -build",
+            );
+        }
+    }
     let queues = apps
         .iter()
         .map(|(app, node)| (app.queue.clone(), node.child("queue")));

@@ -9,6 +9,7 @@ mod overrides;
 mod phase;
 mod phase_overrides;
 mod reader;
+mod reserved;
 mod rules;
 #[cfg(test)]
 mod tests;

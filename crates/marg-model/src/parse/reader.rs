@@ -11,6 +11,7 @@ use super::words;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Why a value is refused: what is wrong with it, and what to write instead.
+#[derive(Debug)]
 pub(crate) struct Refusal {
     /// What is wrong.
     pub message: String,

@@ -3,6 +3,7 @@
 //! a name that cannot be quoted wrongly.
 
 use super::reader::Refusal;
+use super::reserved;
 
 pub(super) type Checked = Result<(), Refusal>;
 
@@ -82,7 +83,30 @@ pub(crate) fn app_name(text: &str) -> Checked {
         fits,
         format!("`{text}` is no name of an application"),
         "use up to 28 lower-case letters, digits, dots, dashes and underscores: flow.marg",
+    )?;
+    let short = text.get(..24).unwrap_or(text);
+    free(
+        text,
+        reserved::application(&app_slug(text)),
+        "an account, a pool and files of an application are called after it",
+        &format!("app-{}", short.trim_end_matches(['.', '-', '_'])),
     )
+}
+
+/// What accounts, pools and files of an application are called.
+fn app_slug(name: &str) -> String {
+    name.replace(['.', '_'], "-")
+}
+
+/// A name that belongs to somebody already is refused, with one that is free.
+fn free(text: &str, whose: Option<&str>, why: &str, other: &str) -> Checked {
+    match whose {
+        None => Ok(()),
+        Some(whose) => Err(Refusal::new(
+            format!("`{text}` is {whose}, and {why}"),
+            format!("choose another name, such as {other}"),
+        )),
+    }
 }
 
 /// A queue's name.
@@ -122,11 +146,11 @@ pub(crate) fn variable(text: &str) -> Checked {
 
 /// A database's name.
 pub(crate) fn database(text: &str) -> Checked {
-    const OWN: [&str; 4] = ["mysql", "sys", "information_schema", "performance_schema"];
-    require(
-        !OWN.contains(&text.to_lowercase().as_str()),
-        format!("`{text}` belongs to the database server"),
-        "choose another name",
+    free(
+        text,
+        reserved::database(text),
+        "applications never work in there",
+        &format!("{text}_app"),
     )?;
     require(
         is_sql_name(text, 64),
@@ -137,11 +161,11 @@ pub(crate) fn database(text: &str) -> Checked {
 
 /// A database user's name.
 pub(crate) fn database_user(text: &str) -> Checked {
-    const OWN: [&str; 4] = ["root", "mysql", "mariadb", "debian-sys-maint"];
-    require(
-        !OWN.contains(&text.to_lowercase().as_str()),
-        format!("`{text}` belongs to the database server"),
-        "choose another name; applications never work as the server's own user",
+    free(
+        text,
+        reserved::database_user(text),
+        "no application works as that one",
+        &format!("{text}_app"),
     )?;
     require(
         is_sql_name(text, 32),
@@ -285,6 +309,7 @@ fn starts_with_letter(text: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::reader::Rule;
     use super::*;
@@ -297,6 +322,16 @@ mod tests {
         ("slug", slug, &["fra1", "s-1vcpu-512mb-10gb"], &["FRA1", "", "1a", "a b", "a;b"]),
         ("domain", domain, &["marg.test", "a"], &["", ".marg", "marg.", "Marg", "*.marg", "a_b"]),
         ("app", app_name, &["flow.marg", "a_1"], &["", "1a", "a..b", "a.", "a/b", "Flow"]),
+        ("app", app_name,
+            &["backups", "backup.shop", "shop-backup", "globals", "default.shop", "system", "or.shop"],
+            &["backup", "www-data", "www.data", "www_data", "root", "nobody", "video", "staff", "sshd",
+              "messagebus", "systemd-network", "systemd.resolve", "debian-exim", "mysql", "redis",
+              "sentinel", "haproxy", "keepalived_script", "prometheus", "nginx", "html", "www",
+              "global", "default", "supervisor", "marg", "or", "dhcpcd", "crontab"]),
+        ("database", database, &["system", "mysql_app"], &["sys", "SYS", "performance_schema"]),
+        ("database user", database_user,
+            &["replicator", "rooter", "marg_user"],
+            &["Root", "mysql", "mariadb.sys", "debian-sys-maint", "marg_replication", "replication", "public"]),
         ("queue", queue, &["flow", "flow.mail"], &["", "a b", "a,b", "a:b", "-a"]),
         ("secret", secret_name, &["db_password_x1"], &["", "DB", "a-b", "1"]),
         ("variable", variable, &["APP_URL", "_x"], &["", "1A", "A B", "A-B", "A=B", "É"]),
@@ -312,6 +347,19 @@ mod tests {
         ("URL path", url_path, &["/readyz", "/"], &["readyz", "", "/a b", "/a\"b", "/a?b"]),
         ("upload", upload_limit, &["20M", "1G"], &["", "M", "20", "20m", "020M", "1.5G", "99999M"]),
     ];
+
+    #[test]
+    fn what_a_refusal_proposes_is_free() {
+        for name in [
+            "backup",
+            "systemd-networkd-wait-onlin",
+            "prometheus-node-exporter",
+        ] {
+            let refusal = app_name(name).unwrap_err();
+            let (_, proposed) = refusal.help.rsplit_once(' ').unwrap();
+            assert!(app_name(proposed).is_ok(), "{proposed}");
+        }
+    }
 
     #[test]
     fn rules_take_what_is_right_and_refuse_what_is_not() {

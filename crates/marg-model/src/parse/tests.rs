@@ -128,6 +128,21 @@ fn awkward_values_are_kept_as_they_are() {
 }
 
 #[test]
+fn who_builds_is_an_account_of_its_own_and_short_enough() {
+    let named = |name: &str| {
+        let mut app = testing::inventory("").apps.remove(0);
+        app.name = name.to_owned();
+        app.build_user()
+    };
+    assert_eq!(named("flow.marg"), "flow-marg-build");
+    let longest: String = "a".repeat(26);
+    assert_eq!(named(&longest), format!("{longest}-build"));
+    let (one, other) = (named(&"a".repeat(28)), named(&"a".repeat(27)));
+    assert_ne!(one, other);
+    assert_eq!((one.len(), other.len()), (32, 32));
+}
+
+#[test]
 fn applications_keep_the_order_of_the_file() {
     let app = |name| format!("[apps.{name}]\nrepository = \"..\"\nhostnames = [\"{name}.test\"]\n");
     let inventory = testing::inventory(&(app("zoo") + &app("bar")));

@@ -131,6 +131,7 @@ macro_rules! kinds {
     };
 }
 
+mod accounts;
 mod backed;
 mod paths;
 mod systemd;

@@ -131,6 +131,7 @@ mod tests {
             Verdict::Will(_) => "will",
             Verdict::May(_) => "may",
             Verdict::Unknown { .. } => "unknown",
+            Verdict::Refused { .. } => "refused",
         }
     }
 

@@ -1,7 +1,10 @@
-//! `user`: a system user with its home, shell and further groups.
+//! `user`: a system user with its home, shell and further groups. One that marg has not made is left
+//! alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::accounts::{self, Maker};
+use super::group::Group;
 use crate::answer::Misread;
 use crate::change::{Action, Change, Verdict, Work};
 use crate::kind::{Before, Kind};
@@ -14,6 +17,7 @@ pub struct User {
     home: String,
     shell: String,
     groups: Vec<String>,
+    formerly: Option<String>,
 }
 
 /// What a host says of a user.
@@ -25,6 +29,10 @@ pub struct UserSeen {
     pub shell: String,
     /// Those of the wanted groups that have it as a member.
     pub groups: BTreeSet<String>,
+    /// Its number.
+    pub number: u32,
+    /// Who made it.
+    pub maker: Maker,
 }
 
 impl User {
@@ -37,7 +45,16 @@ impl User {
             home: "/nonexistent".to_owned(),
             shell: "/usr/sbin/nologin".to_owned(),
             groups: Vec::new(),
+            formerly: None,
         }
+    }
+
+    /// Earlier versions of marg made it, without writing that down, with a home that begins like
+    /// this.
+    #[must_use]
+    pub fn formerly(mut self, home: impl Into<String>) -> Self {
+        self.formerly = Some(home.into());
+        self
     }
 
     /// Home directory.
@@ -64,9 +81,11 @@ impl User {
     fn create(&self) -> String {
         let name = quote(&self.name);
         format!(
-            "getent group {name} >/dev/null || groupadd --system -- {name}\n\
+            "claim passwd {name}\n{}\
              getent passwd {name} >/dev/null || \
-             useradd --system --no-create-home -g {name} -d {} -s {} -- {name}\n{}",
+             useradd --system --no-create-home -g {name} -d {} -s {} -- {name}\n\
+             claimed passwd {name}\n{}",
+            Group::making(&self.name),
             quote(&self.home),
             quote(&self.shell),
             self.join(&self.groups)
@@ -83,6 +102,12 @@ impl User {
     fn update(&self, seen: &UserSeen) -> Option<(String, String)> {
         let (mut words, mut script) = (Vec::new(), String::new());
         let name = quote(&self.name);
+        if seen.maker == Maker::Unnumbered {
+            words.push("note that marg made it".to_owned());
+            script.push_str(&format!(
+                "claimed passwd {name}\n[ \"$(id -gn {name})\" != {name} ] || claimed group {name}\n"
+            ));
+        }
         if seen.home != self.home {
             words.push(format!("home {} → {}", seen.home, self.home));
             script.push_str(&format!("usermod -d {} -- {name}\n", quote(&self.home)));
@@ -113,24 +138,29 @@ impl Kind for User {
         let names = quote_all(all.iter().map(|user| &user.name));
         let groups: BTreeSet<&String> = all.iter().flat_map(|user| &user.groups).collect();
         // Status 2 means that one of them does not exist: that is an answer.
-        let mut script = format!("getent passwd {names} || [ $? -eq 2 ]");
+        let mut script = format!("{{ getent passwd {names} || [ $? -eq 2 ]; }}");
         if !groups.is_empty() {
             script.push_str(&format!(" && {{ getent group {} || [ $? -eq 2 ]; }}", quote_all(groups)));
         }
+        script.push_str(" && ");
+        script.push_str(&accounts::records("passwd", all.iter().map(|user| &user.name)));
         script
     }
 
     fn read(all: &[&Self], lines: &[String]) -> Result<Vec<Option<UserSeen>>, Misread> {
-        let (mut users, mut members) = (BTreeMap::new(), BTreeMap::new());
+        let (mut users, mut members, mut records) =
+            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for line in lines {
             let words: Vec<&str> = line.split(':').collect();
             match words.as_slice() {
-                [name, _, _, _, _, home, shell] => {
-                    users.insert(*name, (*home, *shell));
+                [name, _, number, _, _, home, shell] => {
+                    let number = number.parse::<u32>().map_err(|_| Self::misread(line))?;
+                    users.insert(*name, (number, *home, *shell));
                 }
                 [group, _, _, list] => {
                     members.insert(*group, list.split(',').collect::<Vec<_>>());
                 }
+                [record] if accounts::record(record).is_some() => records.extend(accounts::record(record)),
                 _ => return Err(Self::misread(line)),
             }
         }
@@ -138,12 +168,16 @@ impl Kind for User {
             members.get(group.as_str()).is_some_and(|list| list.contains(&user.name.as_str()))
         };
         let seen = |user: &&Self| {
-            let (home, shell) = users.get(user.name.as_str())?;
+            let (number, home, shell) = *users.get(user.name.as_str())?;
+            let formerly = user.formerly.as_deref();
+            let earlier = formerly.is_some_and(|begin| home.starts_with(begin) && shell.ends_with("/nologin"));
             let groups = user.groups.iter().filter(|group| is_member(user, group)).cloned();
             Some(UserSeen {
-                home: (*home).to_owned(),
-                shell: (*shell).to_owned(),
+                home: home.to_owned(),
+                shell: shell.to_owned(),
                 groups: groups.collect(),
+                number,
+                maker: accounts::maker(&records, &user.name, number, earlier),
             })
         };
         Ok(all.iter().map(seen).collect())
@@ -156,6 +190,10 @@ impl Kind for User {
     fn diff(&self, seen: &Option<UserSeen>, _before: &Before) -> Verdict {
         let (action, summary, script) = match seen {
             None => (Action::Create, "create".to_owned(), self.create()),
+            Some(seen) if seen.maker == Maker::Other => {
+                let found = format!("number {}, home {}", seen.number, seen.home);
+                return Verdict::Refused { reason: accounts::refusal("user", &self.name, &found) };
+            }
             Some(seen) => match self.update(seen) {
                 None => return Verdict::Converged,
                 Some((summary, script)) => (Action::Update, summary, script),
@@ -173,27 +211,52 @@ mod tests {
     use crate::kinds::{Command, Group};
     use crate::testing::Host;
 
+    fn verdict(lines: &[&str]) -> String {
+        let flow = User::system("flow").home("/var/www/flow").groups(["www-data"]).formerly("/var/www/");
+        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let seen = User::read(&[&flow], &lines).unwrap();
+        match flow.diff(&seen[0], &Before::default()) {
+            Verdict::Converged => String::new(),
+            Verdict::Will(change) => change.summary,
+            Verdict::Refused { reason } => reason,
+            other => format!("{other:?}"),
+        }
+    }
+
     #[test]
     fn cases() {
-        let flow = User::system("flow").home("/var/www/flow").groups(["www-data"]);
         let good = "flow:x:999:999:a, b:/var/www/flow:/usr/sbin/nologin";
+        let made = "made flow 999";
         for (lines, expected) in [
-            (vec![good, "www-data:x:33:web,flow"], None),
-            (vec![good, "www-data:x:33:"], Some("join www-data")),
-            (vec![good], Some("join www-data")),
-            (vec!["flow:x:9:9::/home/flow:/usr/sbin/nologin", "www-data:x:33:flow"],
-                Some("home /home/flow → /var/www/flow")),
-            (vec!["flow:x:9:9::/var/www/flow:/bin/sh", "www-data:x:33:flow"],
-                Some("shell /bin/sh → /usr/sbin/nologin")),
-            (vec!["www-data:x:33:flow"], Some("create")),
+            (vec![good, made, "www-data:x:33:web,flow"], ""),
+            (vec![good, "made flow ", "www-data:x:33:web,flow"], "note that marg made it"),
+            (vec![good, made, "www-data:x:33:"], "join www-data"),
+            (vec![good, made], "join www-data"),
+            (vec![good, "www-data:x:33:flow"], "note that marg made it"),
+            (vec!["flow:x:999:9::/home/flow:/usr/sbin/nologin", made, "www-data:x:33:flow"],
+                "home /home/flow → /var/www/flow"),
+            (vec!["flow:x:999:9::/var/www/flow:/bin/sh", made, "www-data:x:33:flow"],
+                "shell /bin/sh → /usr/sbin/nologin"),
+            (vec!["www-data:x:33:flow"], "create"),
+            (vec![made], "create"),
         ] {
-            let lines: Vec<String> = lines.into_iter().map(str::to_owned).collect();
-            let seen = User::read(&[&flow], &lines).unwrap();
-            let summary = match flow.diff(&seen[0], &Before::default()) {
-                Verdict::Will(change) => Some(change.summary),
-                _ => None,
-            };
-            assert_eq!(summary.as_deref(), expected, "{lines:?}");
+            assert_eq!(verdict(&lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_strangers_account_is_left_alone() {
+        for line in [
+            "flow:x:999:999::/home/flow:/usr/sbin/nologin",
+            "flow:x:999:999::/var/www:/usr/sbin/nologin",
+            "flow:x:999:999::/var/www/flow:/bin/bash",
+            "flow:x:1000:1000::/var/www/flow:/usr/sbin/nologin",
+            "flow:x:34:34::/var/www/flow:/usr/sbin/nologin",
+        ] {
+            for lines in [vec![line], vec![line, "made flow 998"]] {
+                let said = verdict(&lines);
+                assert!(said.starts_with("the user `flow` exists there (number "), "{lines:?}: {said}");
+            }
         }
     }
 
@@ -206,7 +269,8 @@ mod tests {
     #[test]
     fn a_real_host_converges() {
         let Some(host) = Host::named("MARG_TRY_HOST") else { return };
-        let clean = "userdel margtest 2>/dev/null; groupdel margtest 2>/dev/null; :";
+        let clean = "userdel margtest 2>/dev/null; groupdel margtest 2>/dev/null; \
+            rm -f /var/lib/marg/accounts/*.margtest";
         host.apply(&host.plan(&[Command::new("clean", clean).into()]));
         let user = User::system("margtest").home("/srv/a").groups(["www-data"]);
         let wanted = [Group::system("margtest").into(), Resource::from(user.clone())];

@@ -94,7 +94,7 @@ fn host_plan(name: &str, changes: Vec<PlannedChange>) -> HostPlan {
     HostPlan {
         name: name.to_owned(),
         changes,
-        steps: Vec::new(),
+        ..HostPlan::default()
     }
 }
 
