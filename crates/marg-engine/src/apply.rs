@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use crate::engine::Engine;
 use crate::host::HostError;
 use crate::host::link::{Link, confirm_guard};
-use crate::host::talk::Progress;
+use crate::host::steps::Progress;
 
 /// Runs a plan's steps on a host. Changes that could lock the operator out are confirmed by a
 /// new connection while the host waits for it.

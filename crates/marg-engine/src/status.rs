@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use futures_util::future::join_all;
 use marg_model::{Blueprint, Host, Machine};
 use marg_resources::quote::quote_all;
+use marg_resources::section;
 use serde::Serialize;
 
 use crate::deploy::live;
@@ -230,9 +231,8 @@ fn pairs(lines: &str) -> BTreeMap<String, String> {
 }
 
 fn question(units: &[String]) -> String {
-    format!(
+    let part = format!(
         "export LC_ALL=C\n\
-         echo '@kind status'\n\
          read -r load _ < /proc/loadavg; echo \"load $load\"\n\
          read -r up _ < /proc/uptime; echo \"uptime ${{up%.*}}\"\n\
          while read -r key value _; do case $key in\n\
@@ -242,9 +242,10 @@ fn question(units: &[String]) -> String {
          for unit in {units}; do\n\
          systemctl -q is-active \"$unit\" && echo \"service yes $unit\" || echo \"service no $unit\"\n\
          done\n\
-         echo '@end status 0'\n",
+         :",
         units = quote_all(units),
-    )
+    );
+    section("status", &part)
 }
 
 fn fill(status: &mut HostStatus, answer: &Answer) -> Result<(), marg_resources::Misread> {

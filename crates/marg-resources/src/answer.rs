@@ -56,6 +56,14 @@ pub struct Facts {
     pub reboot_required: bool,
 }
 
+/// What a look printed outside of sections; in a probe, how each section ended.
+pub const SAID: &str = "said";
+
+/// The part that a line of [`crate::FRAME`]'s belongs to, and what was said.
+pub fn framed(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("./")?.split_once(':')
+}
+
 /// A probe's answer.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
@@ -69,29 +77,36 @@ struct Section {
 }
 
 impl Answer {
-    /// Cuts the output of [`crate::probe_script`] into sections.
+    /// Sorts what [`crate::FRAME`] printed of a [`crate::probe_script`] into sections.
     pub fn parse(output: &str) -> Answer {
         let mut answer = Answer::default();
-        let mut current: Option<String> = None;
         // Not `lines`: that takes a carriage return for part of the newline, and a name may end
         // in one.
         for line in output.split('\n') {
-            if let Some(kind) = line.strip_prefix("@kind ") {
-                answer.sections.insert(kind.to_owned(), Section::default());
-                current = Some(kind.to_owned());
-            } else if let Some(end) = line.strip_prefix("@end ") {
-                if let Some((kind, status)) = end.split_once(' ')
-                    && let Some(section) = answer.sections.get_mut(kind)
-                {
-                    section.status = Some(status.to_owned());
+            let Some((part, text)) = framed(line) else {
+                continue;
+            };
+            match text.split_once(' ') {
+                Some((kind, status)) if part == SAID => {
+                    answer.section_mut(kind).status = Some(status.to_owned());
                 }
-                current = None;
-            } else if let Some(section) = current.as_ref().and_then(|k| answer.sections.get_mut(k))
-            {
-                section.lines.push(line.to_owned());
+                _ => answer.section_mut(part).lines.push(text.to_owned()),
             }
         }
         answer
+    }
+
+    /// An answer with one more section that went well.
+    #[must_use]
+    pub fn with(mut self, kind: &str, lines: &str) -> Answer {
+        let section = self.section_mut(kind);
+        section.lines = lines.lines().map(str::to_owned).collect();
+        section.status = Some("0".to_owned());
+        self
+    }
+
+    fn section_mut(&mut self, kind: &str) -> &mut Section {
+        self.sections.entry(kind.to_owned()).or_default()
     }
 
     /// The lines of a kind's section; an error where it is missing, cut off or failed.
@@ -138,13 +153,13 @@ mod tests {
 
     #[test]
     fn a_carriage_return_belongs_to_the_line() {
-        let answer = Answer::parse("@kind a\nx\r\n@end a 0\n");
+        let answer = Answer::parse("./a:x\r\n./said:a 0\n");
         assert_eq!(answer.section("a"), Ok(&["x\r".to_owned()][..]));
     }
 
     #[test]
     fn a_cut_off_or_failed_section_is_an_error() {
-        let answer = Answer::parse("@kind a\nx\n@end a 0\n@kind b\noops\n@end b 2\n@kind c\n");
+        let answer = Answer::parse("./a:x\n./b:oops\n./c:\n./said:a 0\n./said:b 2\n");
         assert_eq!(answer.section("a"), Ok(&["x".to_owned()][..]));
         assert!(matches!(answer.section("b"), Err(Misread::Failed { .. })));
         assert!(matches!(answer.section("c"), Err(Misread::Missing { .. })));

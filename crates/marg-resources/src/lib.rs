@@ -21,7 +21,7 @@ mod testing;
 #[cfg(test)]
 mod validator_tests;
 
-pub use answer::{Answer, Facts, Misread};
+pub use answer::{Answer, Facts, Misread, SAID, framed};
 pub use change::{
     Action, Change, Guarded, Install, Notice, OwedAction, Place, Status, TextDiff, Validator,
     Verdict, Work,
@@ -39,4 +39,4 @@ pub use role::{
     Check, Context, Handover, HostAnswer, HostAnswers, Leadership, Opening, OtherOpening, Peer,
     Role, RoleError, Traffic,
 };
-pub use script::{PRELUDE, Shell, apply_script, probe_script};
+pub use script::{FRAME, PRELUDE, Shell, apply_script, probe_script, section};

@@ -14,7 +14,8 @@ marg_loose() {
 }
 
 # marg_apart FOLDER FORMAT NAME…: what names in such a folder are. FORMAT is the folder as the
-# format of `find` has it.
+# format of `find` has it. Where a link leads ends with a NUL: whoever made it may have written lines
+# that look like answers.
 marg_apart() (
   enter "$1" >/dev/null
   case $? in
@@ -26,7 +27,7 @@ marg_apart() (
   esac
   format=$2; shift 2
   for name; do shift; set -- "$@" "./$name"; done
-  find "$@" -maxdepth 0 -printf "s %m %u %g %y|$format/%f\n" -type l -printf "l $format/%f|%l\n" \
+  find "$@" -maxdepth 0 -printf "s %m %u %g %y|$format/%f\n" -type l -printf "L $format/%f|%l\0\n" \
     2>/dev/null
 )
 

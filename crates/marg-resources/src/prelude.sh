@@ -9,16 +9,50 @@ OWED=$MARG/owed
 install -d -m 0700 "$MARG" "$OWED" "${STAGE%/*}"
 rm -rf "$STAGE"
 
+# pass LINE: to the controller; once nobody listens that is only remembered.
+pass() { printf '%s\n' "$1" 2>/dev/null || : > "$RUN/gone"; }
+
+# tell WORDS: something that is true beside the output: `end`, `guard`. The truth is a file of
+# root's with a word that did not exist before; the line in the output only says where it belongs.
+tell() {
+  read -r marg_nonce < /proc/sys/kernel/random/uuid
+  echo "$marg_nonce $1" > "$RUN/told"
+  echo "@told $marg_nonce"
+}
+
+# pump: passes a step's output on, each line behind a bar, so that no text is taken for anything
+# else; until the step has told its end: what it left running may hold the pipe for ever.
+pump() {
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in *'@told '*)
+      if [ -s "$RUN/told" ] && read -r nonce word < "$RUN/told" &&
+        [ "${line%"@told $nonce"}" != "$line" ]; then
+        : > "$RUN/told"
+        # What was printed last may have no newline of its own.
+        line=${line%"@told $nonce"}
+        [ -z "$line" ] || pass "|$line"
+        if [ "$word" = end ]; then return; fi
+        pass "@$word $MARK"
+        continue
+      fi ;;
+    esac
+    pass "|$line"
+  done
+}
+
 # run_step NUMBER: runs step_NUMBER in a shell of its own; the first failure ends the script.
 run_step() {
-  if [ -e "$RUN/gone" ]; then echo "@step $MARK $1 abandoned"; exit 75; fi
-  echo "@step $MARK $1 start"
-  ( "step_$1" ) </dev/null 2>&1
-  status=$?
-  echo "@step $MARK $1 end $status"
+  if [ -e "$RUN/gone" ]; then pass "@step $MARK $1 abandoned"; exit 75; fi
+  pass "@step $MARK $1 start"
+  : > "$RUN/status"
+  { ( "step_$1" ) </dev/null 2>&1; echo $? > "$RUN/status"; tell end; } | pump
+  # Nothing is written there when something killed the step's shell.
+  read -r status < "$RUN/status" || status=137
+  pass "@step $MARK $1 end $status"
   if [ "$status" -ne 0 ]; then rm -rf "$STAGE"; exit 70; fi
 }
 
+# The last step: what systemd has to read, and nothing that was staged is left.
 finish() { read_units; rm -rf "$STAGE"; }
 
 # Whether nobody is there any more for whom this runs: over SSH that was the parent of this shell.
@@ -289,10 +323,10 @@ guard_undo() {
   guard_disarm
 }
 
-# guard_wait: the controller answers the @guard line by opening a new connection and creating
+# guard_wait: the controller answers `guard` by opening a new connection and creating
 # $RESCUE/confirmed through it.
 guard_wait() {
-  echo "@guard $MARK"
+  tell guard
   while [ "$(date +%s)" -lt "$GUARD_UNTIL" ]; do
     sleep 0.25
     if [ -e "$RESCUE/confirmed" ]; then trap - EXIT; guard_disarm; return 0; fi

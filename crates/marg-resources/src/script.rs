@@ -18,6 +18,10 @@ pub const PRELUDE: &str = concat!(include_str!("places.sh"), include_str!("prelu
 /// Functions that every probe may use.
 const LOOK: &str = include_str!("look.sh");
 
+/// The function that runs a script which only looks, and frames what it says. [`crate::Answer`]
+/// reads that.
+pub const FRAME: &str = include_str!("frame.sh");
+
 /// A shell text of which parts may be secret. `Display` and `Debug` show `<secret>` for them;
 /// only [`Shell::reveal`] gives the text that really runs.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -100,7 +104,7 @@ impl fmt::Debug for Shell {
 /// is asked once.
 pub fn probe_script(states: &[&State]) -> String {
     let mut script = format!("export LC_ALL=C\n{PLACES}{LOOK}");
-    section(&mut script, "facts", FACTS);
+    script.push_str(&section("facts", FACTS));
     let mut names = BTreeSet::new();
     let once: Vec<&State> = states
         .iter()
@@ -108,7 +112,7 @@ pub fn probe_script(states: &[&State]) -> String {
         .filter(|state| names.insert((state.kind(), state.id())))
         .collect();
     for (kind, part) in kinds::probes(&once) {
-        section(&mut script, kind, &part);
+        script.push_str(&section(kind, &part));
     }
     script
 }
@@ -122,25 +126,27 @@ read -r name < /proc/sys/kernel/hostname
 reboot=no; [ -e /run/reboot-required ] && reboot=yes
 printf 'id=%s\\nversion=%s\\nhostname=%s\\nreboot=%s\\n' \"$id\" \"$version\" \"$name\" \"$reboot\"";
 
-fn section(script: &mut String, kind: &str, part: &str) {
+/// A part of a probe: what it prints goes to a file of its own, whatever that is.
+pub fn section(kind: &str, part: &str) -> String {
     // A group runs in the script's own shell: a section costs no process of its own.
-    script.push_str(&format!(
-        "echo '@kind {kind}'\n{{ {part}\n}} 2>&1\necho \"@end {kind} $?\"\n"
-    ));
+    format!("{{ {part}\n}} >\"$OUT/{kind}\" 2>&1\necho \"{kind} $?\"\n")
 }
 
 /// The one script that applies a plan. Every step reports its start and end on a line of its
-/// own that begins with `@step`, followed by `mark`, a word that output cannot guess.
+/// own that begins with `@step` and `mark`, and its output on lines that begin with a bar. A last
+/// step finishes.
 pub fn apply_script(plan: &HostPlan, mark: &str) -> Shell {
     let mut script = Shell::new(format!("{PRELUDE}\nMARK={mark}\n"));
-    for (index, step) in plan.steps.iter().enumerate() {
+    let finish = Shell::new("finish");
+    let bodies = plan.steps.iter().map(|step| &step.body).chain([&finish]);
+    for (index, body) in bodies.enumerate() {
         let number = index + 1;
         script = script
             .text(format!("\nstep_{number}() {{ set -e\n"))
-            .then(step.body.clone())
+            .then(body.clone())
             .text(format!("\n}}\nrun_step {number}\n"));
     }
-    script.text("finish\n")
+    script
 }
 
 #[cfg(test)]

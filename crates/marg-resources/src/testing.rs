@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::kind::Resource;
 use crate::kinds::State;
-use crate::{Answer, HostPlan, apply_script, plan, probe_script};
+use crate::{Answer, FRAME, HostPlan, apply_script, plan, probe_script, quote};
 
 /// Something that runs scripts.
 pub(crate) struct Host {
@@ -68,10 +68,18 @@ impl Host {
         String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
     }
 
+    /// Runs a script that only looks; what the engine would read.
+    pub(crate) fn look(&self, script: &str) -> String {
+        let quoted = quote(script);
+        self.run(&format!(
+            "{FRAME}OUT=$(mktemp -d)\nlook {quoted}\nrm -r \"$OUT\"\n"
+        ))
+    }
+
     /// What would be done.
     pub(crate) fn plan(&self, resources: &[Resource]) -> HostPlan {
         let states: Vec<&State> = resources.iter().map(|resource| &resource.state).collect();
-        let output = self.run(&probe_script(&states));
+        let output = self.look(&probe_script(&states));
         match plan("host", resources, &Answer::parse(&output)) {
             Ok(plan) => plan,
             Err(misread) => panic!("{misread}\n{output}"),
@@ -80,20 +88,21 @@ impl Host {
 
     /// Does it; the output of all steps. Guarded changes find their confirmation at once.
     pub(crate) fn apply(&self, plan: &HostPlan) -> String {
-        self.apply_with(
-            plan,
-            "RUN=/nonexistent\nsleep() { : > \"$RESCUE/confirmed\"; }\n",
-        )
+        self.apply_with(plan, "sleep() { : > \"$RESCUE/confirmed\"; }\n")
     }
 
     /// Does it, but nobody confirms a guarded change; the wait is short.
     pub(crate) fn apply_unconfirmed(&self, plan: &HostPlan) -> String {
-        self.apply_with(plan, "RUN=/nonexistent\nRESCUE_SECONDS=1\n")
+        self.apply_with(plan, "RESCUE_SECONDS=1\n")
     }
 
     fn apply_with(&self, plan: &HostPlan, head: &str) -> String {
         let script = apply_script(plan, "mark");
-        self.run(&format!("{head}{}", script.reveal().expose()))
+        let script = script.reveal();
+        self.run(&format!(
+            "RUN=$(mktemp -d)\ntrap 'rm -r \"$RUN\"' EXIT\n{head}{}",
+            script.expose()
+        ))
     }
 
     /// Plans, applies, and plans again: the second plan must be empty. Returns the summaries of

@@ -11,7 +11,7 @@ pub type Live = BTreeMap<String, String>;
 
 /// The part of a probe that reads it.
 pub fn section(apps: &[App]) -> String {
-    let mut script = String::from("echo '@kind live'\nset --\n");
+    let mut script = String::from("set --\n");
     for app in apps {
         script.push_str(&format!(
             "if [ -L {link} ]; then echo app {name}; set -- \"$@\" {link}; fi\n",
@@ -20,8 +20,8 @@ pub fn section(apps: &[App]) -> String {
         ));
     }
     // One process reads all links.
-    script.push_str("[ $# -eq 0 ] || readlink -- \"$@\"\necho \"@end live $?\"\n");
-    script
+    script.push_str("[ $# -eq 0 ] || readlink -- \"$@\"");
+    marg_resources::section("live", &script)
 }
 
 /// Reads what [`section`] printed.
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     fn read_of(lines: &str) -> Result<Live, Misread> {
-        read(&Answer::parse(&format!("@kind live\n{lines}@end live 0\n")))
+        read(&Answer::default().with("live", lines))
     }
 
     #[test]

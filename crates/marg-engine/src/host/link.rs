@@ -6,7 +6,7 @@ use marg_model::Blueprint;
 use marg_resources::Answer;
 use marg_ssh::{Deadline, LineEvent, Patience, ProcessLines, Session, SshError, Stats, Target};
 
-use super::talk::{Lock, Pipe, Talk, command, new_mark};
+use super::talk::{Lock, Pipe, Talk, command};
 use super::{HostError, first_login};
 use crate::engine::Engine;
 
@@ -56,11 +56,10 @@ impl Link {
         } else {
             (session, target, Stats::default())
         };
-        let mark = new_mark();
         let process = session
-            .exec(&command(lock, &mark), Deadline::after(CONNECT))
+            .exec(&command(lock), Deadline::after(CONNECT))
             .await?;
-        let talk = Talk::start(place.host, process.lines(), mark).await?;
+        let talk = Talk::start(place.host, process.lines()).await?;
         let host = place.host.to_owned();
         Ok(Link {
             host,

@@ -2,6 +2,7 @@
 
 pub mod first_login;
 pub mod link;
+pub mod steps;
 pub mod talk;
 
 use marg_resources::Misread;

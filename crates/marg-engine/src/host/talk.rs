@@ -2,11 +2,12 @@
 //! long as the session lives.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use marg_resources::{Answer, HostPlan, Shell, apply_script, quote};
+use marg_resources::{Answer, FRAME, HostPlan, SAID, Shell, apply_script, framed, quote};
 
 use super::HostError;
+use super::steps::{Progress, Run};
 
 /// The other end of the exec: lines come out, bytes go in.
 pub trait Pipe: Send {
@@ -31,28 +32,8 @@ pub enum Lock {
     },
 }
 
-/// What an apply reports while it runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// A step began; from 1.
-    Started(usize),
-    /// A line of output of the step in hand.
-    Output(String),
-    /// The step in hand ended with this exit status.
-    Ended {
-        /// From 1.
-        step: usize,
-        /// Exit status.
-        status: i32,
-        /// Since it began.
-        took: Duration,
-    },
-    /// The host waits for a new connection before it keeps a guarded change.
-    Guard,
-}
-
 /// How long a probe may take: it only reads, but a host under load is slow.
-const LOOK_DEADLINE: Duration = Duration::from_secs(120);
+pub(super) const LOOK_DEADLINE: Duration = Duration::from_secs(120);
 /// How long a host may take to start the conversation.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -64,25 +45,27 @@ pub struct Talk<P> {
 }
 
 /// The command that starts a conversation. It contains no secret: it is visible in `ps`.
-pub fn command(lock: &Lock, mark: &str) -> String {
+pub fn command(lock: &Lock) -> String {
     let (lock, who) = match lock {
         Lock::None => ("no", ""),
         Lock::Held { who } => ("yes", who.as_str()),
     };
     let loader = include_str!("loader.sh");
-    let script = format!("MARK={mark} LOCK={lock} WHO={}\n{loader}", quote(who));
+    let script = format!("LOCK={lock} WHO={}\n{FRAME}\n{loader}", quote(who));
     format!("exec sh -c {}", quote(&script))
 }
 
-/// A word that output of commands cannot guess.
-pub fn new_mark() -> String {
+/// A word by which the host's answers are known from what a login shell prints.
+fn new_mark() -> String {
     format!("{:016x}", rand::random::<u64>())
 }
 
 impl<P: Pipe> Talk<P> {
-    /// Waits until the host is ready, or says who holds it.
-    pub async fn start(host: &str, mut pipe: P, mark: String) -> Result<Self, HostError> {
-        let ready = format!("@ready {mark}");
+    /// Tells the host the mark, and waits until it is ready or says who holds it.
+    pub async fn start(host: &str, mut pipe: P) -> Result<Self, HostError> {
+        let mark = new_mark();
+        pipe.write(format!("{mark}\n").as_bytes()).await?;
+        let (ready, busy) = (format!("@ready {mark}"), format!("@busy {mark} "));
         while let Some(line) = pipe.line(READY_DEADLINE).await? {
             if line == ready {
                 return Ok(Self {
@@ -91,7 +74,7 @@ impl<P: Pipe> Talk<P> {
                     mark,
                 });
             }
-            if let Some(holder) = line.strip_prefix("@busy ") {
+            if let Some(holder) = line.strip_prefix(&busy) {
                 return Err(HostError::Locked {
                     host: host.to_owned(),
                     holder: holder.to_owned(),
@@ -104,34 +87,50 @@ impl<P: Pipe> Talk<P> {
         })
     }
 
-    /// Runs a script that only looks, and returns what it prints.
+    /// Runs a script that only looks, and returns what it prints. Every line has a newline.
     pub async fn look(&mut self, script: &str) -> Result<String, HostError> {
+        let whole = self.whole(script).await?;
+        let lines = whole.split_inclusive('\n').filter_map(|line| {
+            let (part, text) = framed(line)?;
+            (part == SAID).then_some(text)
+        });
+        Ok(lines.collect())
+    }
+
+    /// Runs a script that only looks. What it says comes back with the name of its part before
+    /// each line; nothing else does, so only the host's shell itself can say `@done`.
+    async fn whole(&mut self, script: &str) -> Result<String, HostError> {
         self.send("look", script).await?;
         let done = format!("@done {} ", self.mark);
-        let mut output = String::new();
+        let (mut whole, mut output) = (String::new(), String::new());
+        let mut strange = false;
         while let Some(line) = self.pipe.line(LOOK_DEADLINE).await? {
-            let Some((before, status)) = line.split_once(&done) else {
-                output.push_str(&line);
-                output.push('\n');
-                continue;
-            };
-            // What was printed last may have no newline of its own.
-            output.push_str(before);
-            if status == "0" {
-                return Ok(output);
+            if let Some(status) = line.strip_prefix(&done) {
+                if status == "0" && !strange {
+                    return Ok(whole);
+                }
+                return Err(HostError::Look {
+                    host: self.host.clone(),
+                    status: status.to_owned(),
+                    output,
+                });
             }
-            return Err(HostError::Look {
-                host: self.host.clone(),
-                status: status.to_owned(),
-                output,
+            // What the host's shell complains of itself is in no part.
+            let (_, text) = framed(&line).unwrap_or_else(|| {
+                strange = true;
+                ("", &line)
             });
+            output.push_str(text);
+            output.push('\n');
+            whole.push_str(&line);
+            whole.push('\n');
         }
         Err(self.cut("a look"))
     }
 
     /// Runs a probe.
     pub async fn probe(&mut self, script: &str) -> Result<Answer, HostError> {
-        Ok(Answer::parse(&self.look(script).await?))
+        Ok(Answer::parse(&self.whole(script).await?))
     }
 
     /// Runs a plan's steps. `on` hears everything as it happens; when it hears
@@ -153,10 +152,10 @@ impl<P: Pipe> Talk<P> {
                 // A wait that ended because the step's time is up is told as that.
                 Err(error) => return Err(run.time_left(&self.host).err().unwrap_or(error)),
             };
-            if let Some(status) = line.strip_prefix(&run.done) {
+            if let Some(status) = run.done(&line) {
                 return run.finish(&self.host, status);
             }
-            run.take(line, &mut on);
+            run.take(&line, &mut on);
         }
     }
 
@@ -171,121 +170,6 @@ impl<P: Pipe> Talk<P> {
             host: self.host.clone(),
             during: during.to_owned(),
         }
-    }
-}
-
-/// Follows the lines of an apply.
-struct Run<'a> {
-    plan: &'a HostPlan,
-    step_line: String,
-    guard_line: String,
-    done: String,
-    current: usize,
-    began: Instant,
-    failed: Option<(usize, String)>,
-    tail: Vec<String>,
-}
-
-/// Lines of a failed step's output that its error repeats.
-const TAIL: usize = 20;
-
-impl<'a> Run<'a> {
-    fn new(plan: &'a HostPlan, mark: &str) -> Self {
-        Self {
-            plan,
-            step_line: format!("@step {mark} "),
-            guard_line: format!("@guard {mark}"),
-            done: format!("@done {mark} "),
-            current: 0,
-            began: Instant::now(),
-            failed: None,
-            tail: Vec::new(),
-        }
-    }
-
-    /// What the step in hand has left of its time.
-    fn time_left(&self, host: &str) -> Result<Duration, HostError> {
-        let deadline = match self.plan.steps.get(self.current.saturating_sub(1)) {
-            Some(step) => step.deadline,
-            None => LOOK_DEADLINE,
-        };
-        deadline
-            .checked_sub(self.began.elapsed())
-            .ok_or_else(|| HostError::TooLong {
-                host: host.to_owned(),
-                step: self.step_name(self.current),
-                seconds: deadline.as_secs(),
-            })
-    }
-
-    fn take(&mut self, line: String, on: &mut impl FnMut(Progress)) {
-        if line == self.guard_line {
-            return on(Progress::Guard);
-        }
-        let Some((before, rest)) = line.split_once(&self.step_line) else {
-            return self.output(line, on);
-        };
-        // What a command printed last may have no newline of its own.
-        if !before.is_empty() {
-            self.output(before.to_owned(), on);
-        }
-        let mut words = rest.split(' ');
-        let number = words
-            .next()
-            .and_then(|word| word.parse().ok())
-            .unwrap_or(self.current);
-        match (words.next(), words.next()) {
-            (Some("end"), Some(status)) => {
-                let took = self.began.elapsed();
-                if status != "0" {
-                    self.failed = Some((number, status.to_owned()));
-                }
-                let status = status.parse().unwrap_or(-1);
-                on(Progress::Ended {
-                    step: number,
-                    status,
-                    took,
-                });
-            }
-            (Some("start"), _) => {
-                self.current = number;
-                self.began = Instant::now();
-                self.tail.clear();
-                on(Progress::Started(number));
-            }
-            _ => on(Progress::Output(line)),
-        }
-    }
-
-    fn output(&mut self, line: String, on: &mut impl FnMut(Progress)) {
-        self.tail.push(line.clone());
-        if self.tail.len() > TAIL {
-            self.tail.remove(0);
-        }
-        on(Progress::Output(line));
-    }
-
-    fn finish(&mut self, host: &str, status: &str) -> Result<(), HostError> {
-        if self.failed.is_none() && status == "0" {
-            return Ok(());
-        }
-        let (step, status) = self
-            .failed
-            .take()
-            .unwrap_or((self.current, status.to_owned()));
-        Err(HostError::Step {
-            host: host.to_owned(),
-            step: self.step_name(step),
-            status,
-            output: self.tail.join("\n"),
-        })
-    }
-
-    fn step_name(&self, number: usize) -> String {
-        let step = number
-            .checked_sub(1)
-            .and_then(|index| self.plan.steps.get(index));
-        step.map_or_else(|| "preparing".to_owned(), |step| step.name.clone())
     }
 }
 

@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn junk_is_an_error() {
         let link = Link::new(SITE, "x");
-        for line in ["junk", "l /other|x", "s 777 root root l|/etc/nginx/sites-enabled/flow", "s 777 root l|/a"] {
+        for line in ["junk", "l /other|x", "L /etc/nginx/sites-enabled/flow|x", "s 777 root root l|/etc/nginx/sites-enabled/flow", "s 777 root l|/a"] {
             assert!(Link::read(&[&link], &[line.to_owned()]).is_err(), "{line}");
         }
     }

@@ -111,20 +111,23 @@ pub(super) fn probe(paths: &BTreeSet<String>, files: &BTreeSet<String>) -> Strin
 pub(super) fn take(lines: &[String]) -> Result<(BTreeMap<String, Path>, Vec<String>), &String> {
     let (mut paths, mut rest) = (BTreeMap::new(), Vec::new());
     let mut last: Option<&str> = None;
-    for line in lines {
+    let mut lines = lines.iter();
+    while let Some(line) = lines.next() {
         if let Some(stat) = line.strip_prefix("s ") {
             let (stat, path) = stat.split_once('|').ok_or(line)?;
             let seen = read(stat).ok_or(line)?;
             paths.entry(path.to_owned()).or_insert(seen);
             last = Some(path);
         } else if let Some(link) = line.strip_prefix("l ") {
-            // A path may hold a bar itself: which one it is stands on the line before.
-            let path = last.ok_or(line)?;
-            let target = link
-                .strip_prefix(path)
-                .and_then(|rest| rest.strip_prefix('|'));
-            let seen = paths.get_mut(path).ok_or(line)?;
-            seen.target = Some(target.ok_or(line)?.to_owned());
+            take_target(&mut paths, last, link).ok_or(line)?;
+        } else if let Some(link) = line.strip_prefix("L ") {
+            // A stranger's link: where it leads may have lines of its own.
+            let mut link = link.to_owned();
+            while !link.ends_with('\0') {
+                link.push('\n');
+                link.push_str(lines.next().ok_or(line)?);
+            }
+            take_target(&mut paths, last, link.trim_end_matches('\0')).ok_or(line)?;
         } else if let Some(path) = line.strip_prefix("e ") {
             paths.entry(path.to_owned()).or_insert_with(Path::led);
         } else if !line.starts_with("h ") {
@@ -148,6 +151,14 @@ impl Path {
     }
 }
 
+/// Takes `PATH|TARGET`. A path may hold a bar itself: which one it is stands on the line before.
+fn take_target(paths: &mut BTreeMap<String, Path>, last: Option<&str>, link: &str) -> Option<()> {
+    let path = last?;
+    let target = link.strip_prefix(path)?.strip_prefix('|')?;
+    paths.get_mut(path)?.target = Some(target.to_owned());
+    Some(())
+}
+
 fn read(stat: &str) -> Option<Path> {
     let mut words = stat.split(' ');
     let mode = u32::from_str_radix(words.next()?, 8).ok()?;
@@ -166,4 +177,35 @@ fn read(stat: &str) -> Option<Path> {
         what,
         target: None,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+    use crate::kinds::{Link, State};
+    use crate::testing::Host;
+    use crate::{Answer, probe_script};
+
+    #[test]
+    fn where_a_link_leads_answers_for_no_other_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::local(&folder.path().join("marg"));
+        let loose = folder.path().join("loose");
+        fs::create_dir(&loose).unwrap();
+        fs::set_permissions(&loose, fs::Permissions::from_mode(0o777)).unwrap();
+        let path = |name: &str| loose.join(name).display().to_string();
+        let (planted, other) = (path("a|b"), path("other"));
+        let target = format!("/x\ns 644 root root f|{other}\nl {other}|/y");
+        symlink(&target, &planted).unwrap();
+        let states = [&planted, &other].map(|path| State::from(Link::new(path, "/")));
+        let said = host.look(&probe_script(&states.each_ref()));
+        let answer = Answer::parse(&said);
+        let (paths, rest) = take(answer.section(SECTION).unwrap()).unwrap();
+        assert_eq!(paths[&planted].target.as_deref(), Some(target.as_str()));
+        assert_eq!((paths.get(&other), rest), (None, Vec::new()));
+    }
 }
