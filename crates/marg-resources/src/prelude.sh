@@ -1,5 +1,5 @@
 # Functions of marg's apply scripts. POSIX sh and the distribution's own tools.
-export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
 umask 022
 MARG=${MARG_STATE:-/var/lib/marg}
 # In memory, because secrets pass through it, and because a machine whose root is an overlay
@@ -246,37 +246,82 @@ validate() {
   rm -rf "$STAGE.copy"
 }
 
+# Where apt and dpkg show that they are at work.
+APT_LOCKS='/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock
+  /var/cache/apt/archives/lock'
+
+# apt_holder: path, process and name of whoever holds one of those; false when nobody does. Only
+# the kernel knows, and only perl can ask it with what every Debian has.
+apt_holder() {
+  holder=$(perl -e 'use Fcntl; for (@ARGV) {
+    open(my $file, "+<", $_) or next;
+    my $lock = pack("s s x![q] q q i x![q]", F_WRLCK, 0, 0, 0, 0);
+    fcntl($file, F_GETLK, $lock) or die "$_: $!\n";
+    my ($type, $pid) = (unpack("s s x![q] q q i", $lock))[0, 4];
+    if ($type != F_UNLCK) { print "$_ $pid\n"; exit }
+  }' $APT_LOCKS) || return
+  [ -n "$holder" ] || return
+  name=
+  read -r name 2>/dev/null < "/proc/${holder#* }/comm" || :
+  echo "${holder% *} is held by process ${holder#* } (${name:-somebody})"
+}
+
+# apt_turn COMMAND…: runs apt or dpkg when nobody else does, and again when somebody was quicker.
+apt_turn() {
+  apt_until=$(($(date +%s) + ${APT_WAIT:-540})) apt_told=
+  while :; do
+    while apt_who=$(apt_holder); do
+      [ "$apt_who" = "$apt_told" ] || echo "waiting: $apt_who"
+      apt_told=$apt_who
+      if [ "$(date +%s)" -ge "$apt_until" ]; then
+        echo 'it did not end in time; run the same command again when it has'
+        return 75
+      fi
+      sleep 1
+    done
+    apt_status=0
+    "$@" 2>"$MARG/apt.errors" || apt_status=$?
+    cat "$MARG/apt.errors"
+    [ "$apt_status" -ne 0 ] || return 0
+    grep -Eq 'Could not get lock|was locked by another process' "$MARG/apt.errors" || return "$apt_status"
+    # It may have let go already, or hold what is not looked at.
+    if [ "$(date +%s)" -ge "$apt_until" ]; then return "$apt_status"; fi
+    sleep 1
+  done
+}
+
 # apt_ready: a package manager that was interrupted is brought in order first.
 apt_ready() {
-  if [ -n "$(dpkg --audit 2>/dev/null)" ]; then dpkg --configure -a --force-confold; fi
+  # While another one works, its packages look interrupted.
+  apt_turn true || return
+  if [ -n "$(dpkg --audit 2>/dev/null)" ]; then apt_turn dpkg --configure -a --force-confold; fi
 }
 
 # apt_install PACKAGE…: installed without starting their services: they start when configured.
 apt_install() {
-  apt_ready
+  apt_ready || return
   apt_policy_on
   if ! apt_try "$@"; then
     echo 'package lists may be old: updating them'
-    apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update && apt_try "$@" || {
+    apt_turn apt-get -q -o Acquire::Retries=3 update && apt_try "$@" || {
       status=$?; apt_policy_off; return "$status"; }
   fi
   apt_policy_off
 }
 
 apt_update() {
-  apt-get -q -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
-    -o APT::Update::Error-Mode=any update
+  apt_turn apt-get -q -o Acquire::Retries=3 -o APT::Update::Error-Mode=any update
 }
 
 apt_try() {
-  apt-get -qy -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+  apt_turn apt-get -qy -o Acquire::Retries=3 \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
     -o Dpkg::Use-Pty=0 --no-install-recommends install "$@"
 }
 
 apt_remove() {
-  apt_ready
-  apt-get -qy -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 remove "$@"
+  apt_ready || return
+  apt_turn apt-get -qy -o Dpkg::Use-Pty=0 remove "$@"
 }
 
 apt_policy_on() {

@@ -203,4 +203,93 @@ mod tests {
         assert_eq!(left("true"), "status 0\n");
         assert_eq!(left("false"), "status 1\nowed\n");
     }
+
+    /// A process that holds a file as apt and dpkg hold theirs, until its input ends.
+    fn hold(file: &std::path::Path) -> std::process::Child {
+        std::fs::write(file, "").unwrap();
+        let mut holder = Command::new("perl")
+            .args([
+                "-e",
+                "use Fcntl; open(my $f, '+<', $ARGV[0]) or die; \
+                 fcntl($f, F_SETLK, pack('s s x![q] q q i x![q]', F_WRLCK, 0, 0, 0, 0)) or die; \
+                 $| = 1; print \"held\\n\"; <STDIN>",
+            ])
+            .arg(file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let mut lines = std::io::BufReader::new(holder.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut lines, &mut said).unwrap();
+        assert_eq!(said, "held\n");
+        holder
+    }
+
+    /// The text of an apply in which `lock` is all that apt and dpkg hold.
+    fn turn(lock: &std::path::Path, words: &str) -> Command {
+        let script = format!("{PRELUDE}\nAPT_LOCKS={}\n{words}", lock.display());
+        let mut command = Command::new("sh");
+        let state = lock.parent().unwrap().join("state");
+        command.args(["-c", &script]).env("MARG_STATE", state);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+    }
+
+    #[test]
+    fn apt_and_dpkg_wait_for_whoever_holds_a_lock_and_say_for_whom() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join("lock");
+        let mut holder = hold(&lock);
+        let waiting = turn(&lock, "apt_turn echo done").spawn().unwrap();
+        let mut lines = std::io::BufReader::new(waiting.stdout.unwrap());
+        let mut said = String::new();
+        std::io::BufRead::read_line(&mut lines, &mut said).unwrap();
+        let (path, pid) = (lock.display(), holder.id());
+        assert_eq!(
+            said,
+            format!("waiting: {path} is held by process {pid} (perl)\n")
+        );
+        drop(holder.stdin.take());
+        holder.wait().unwrap();
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
+        assert_eq!(rest, "done\n");
+    }
+
+    #[test]
+    fn a_wait_for_apt_ends_and_whoever_was_quicker_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join("lock");
+        let mut holder = hold(&lock);
+        let output = turn(&lock, "APT_WAIT=0 apt_turn echo done; echo \"status $?\"")
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            said.ends_with("run the same command again when it has\nstatus 75\n"),
+            "{said}"
+        );
+        drop(holder.stdin.take());
+        holder.wait().unwrap();
+        for (complaint, expected) in [
+            (
+                "E: Could not get lock /x. It is held by process 7 (apt)",
+                "2 0",
+            ),
+            (
+                "dpkg: error: dpkg frontend lock was locked by another process with pid 7",
+                "2 0",
+            ),
+            ("E: Unable to locate package x", "1 100"),
+        ] {
+            let words = format!(
+                "tries=0\nbusy() {{ tries=$((tries + 1)); [ $tries -gt 1 ] || {{ echo '{complaint}' >&2; return 100; }}; }}\n\
+                 apt_turn busy; echo \"$tries $?\""
+            );
+            let output = turn(&lock, &words).output().unwrap();
+            let said = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(said, format!("{complaint}\n{expected}\n"));
+        }
+    }
 }
