@@ -50,7 +50,10 @@ impl Role for App {
         }];
         let made = |name: &str| {
             [APP_KEY, crate::redis::PASSWORD_SECRET].contains(&name)
-                || name.starts_with(&crate::mysql::password_secret(""))
+                || blueprint
+                    .database_users
+                    .iter()
+                    .any(|user| name == crate::mysql::password_secret(&user.name))
         };
         let given = named_secrets(blueprint).into_iter();
         specs.extend(given.filter(|name| !made(name)).map(|name| SecretSpec {

@@ -189,7 +189,7 @@ impl From<LabError> for Failure {
 mod tests {
     use std::fs;
 
-    use marg::{EndpointError, Error, Project};
+    use marg::{Endpoint, EndpointError, Error, Project, Secret};
 
     use super::*;
     use crate::render;
@@ -255,10 +255,9 @@ mod tests {
             },
             EndpointError::NoToken.into(),
             EndpointError::MalformedToken.into(),
-            EndpointError::Unencrypted {
-                url: "http://api.test".to_owned(),
-            }
-            .into(),
+            Endpoint::new("http://api.test", Secret::new("t"))
+                .unwrap_err()
+                .into(),
         ];
         let failures = errors.into_iter().map(Failure::from);
         let own = [

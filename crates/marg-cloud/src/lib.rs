@@ -34,6 +34,7 @@ mod new_droplet;
 mod pace;
 mod scrub;
 mod tag;
+pub mod transport;
 mod types;
 mod wait;
 

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use marg_cloud::{Cloud, Tag};
-use marg_model::{Blueprint, EnvValue, Event, EventSink, Phase, SecretKind, Secrets};
+use marg_model::{Blueprint, Event, EventSink, Phase, Secrets};
 use marg_resources::Role;
 use marg_ssh::{HostKey, KeyPair};
 
 use crate::cloud::leaving::phase_of;
 use crate::cloud::situation::{Found, Situation};
+use crate::environment::EnvironmentPlan;
 use crate::error::EngineError;
+use crate::needs;
 use crate::vault::{Vault, VaultError};
 
 /// What an engine is told about its surroundings.
@@ -113,6 +115,16 @@ impl Engine {
         blueprint: &Blueprint,
         existing: bool,
     ) -> Result<Secrets, EngineError> {
+        self.require_given(blueprint)?;
+        self.made_secrets(blueprint, existing)
+    }
+
+    /// The environment's secrets as far as they are there or roles make them.
+    pub(crate) fn made_secrets(
+        &self,
+        blueprint: &Blueprint,
+        existing: bool,
+    ) -> Result<Secrets, EngineError> {
         let mut specs: Vec<_> = self
             .roles
             .iter()
@@ -120,7 +132,6 @@ impl Engine {
             .collect();
         specs.sort_by(|a, b| a.name.cmp(&b.name));
         specs.dedup_by(|a, b| a.name == b.name);
-        self.require_given(blueprint)?;
         let secrets = self.vault.ensure_secrets(&specs, existing)?;
         *self.secrets.lock().unwrap_or_else(PoisonError::into_inner) = secrets.clone();
         Ok(secrets)
@@ -129,42 +140,22 @@ impl Engine {
     /// Secrets that only the operator can give are asked for before anything is made.
     fn require_given(&self, blueprint: &Blueprint) -> Result<(), EngineError> {
         let present = self.vault.secrets()?;
-        let hosts = blueprint
-            .hosts
-            .iter()
-            .flat_map(|host| [&host.env.shared, &host.env.local]);
-        let variables = blueprint
-            .apps
-            .iter()
-            .map(|app| &app.env)
-            .chain(hosts)
-            .flatten();
-        let named = variables.filter_map(|(_, value)| match value {
-            EnvValue::Secret(name) => Some(name.clone()),
-            _ => None,
-        });
-        let named = named.filter(|name| !self.makes(blueprint, name));
-        let specs = self.roles.iter().flat_map(|role| role.secrets(blueprint));
-        let given = specs.filter(|spec| spec.kind == SecretKind::Given);
-        let missing: BTreeSet<String> = named
-            .chain(given.map(|spec| spec.name))
-            .filter(|name| present.get(name).is_none())
-            .collect();
+        self.refuse_without(&needs::missing(blueprint, self.roles, &present))
+    }
+
+    /// Fails as a run will, where secrets of a plan are missing.
+    pub fn require_secrets(&self, plan: &EnvironmentPlan) -> Result<(), EngineError> {
+        self.refuse_without(&plan.missing_secrets)
+    }
+
+    fn refuse_without(&self, missing: &[String]) -> Result<(), EngineError> {
         if missing.is_empty() {
             return Ok(());
         }
         Err(EngineError::MissingSecrets {
-            names: missing.into_iter().collect::<Vec<_>>().join(", "),
+            names: missing.join(", "),
             path: self.vault.path("secrets.toml").display().to_string(),
         })
-    }
-
-    /// Whether a role makes the secret when it is missing.
-    fn makes(&self, blueprint: &Blueprint, name: &str) -> bool {
-        let specs = self.roles.iter().flat_map(|role| role.secrets(blueprint));
-        specs
-            .into_iter()
-            .any(|spec| spec.name == name && spec.kind != SecretKind::Given)
     }
 
     /// Tells whoever listens. Secrets in output lines are blanked here, for every reader.

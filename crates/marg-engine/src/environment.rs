@@ -24,6 +24,9 @@ pub struct EnvironmentPlan {
     pub monthly: Option<Monthly>,
     /// What the operator should know, one sentence each.
     pub notes: Vec<String>,
+    /// Names of secrets that only the operator can give and that are not there: `provision` stops
+    /// before anything is made.
+    pub missing_secrets: Vec<String>,
 }
 
 /// A host that could not be looked at.

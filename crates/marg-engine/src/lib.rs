@@ -18,6 +18,7 @@ mod handover;
 pub mod host;
 mod journey;
 mod leaders;
+mod needs;
 mod plan;
 mod promote;
 mod provision;

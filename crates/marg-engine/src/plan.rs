@@ -14,6 +14,7 @@ use crate::host::link::Link;
 use crate::host::talk::Lock;
 use crate::journey::journey;
 use crate::leaders::{self, Leaders, Links, ask, refuse_leaving, replicated};
+use crate::needs;
 use marg_resources::Action;
 
 impl Engine {
@@ -23,11 +24,13 @@ impl Engine {
         situation.refuse_losses(blueprint, self.roles())?;
         let mut fleet = situation.fleet(blueprint);
         let existing = !situation.found.droplets.is_empty();
-        let secrets = if existing {
-            self.secrets(blueprint, true)?
+        let missing = needs::missing(blueprint, self.roles(), &self.vault().secrets()?);
+        let known = if existing {
+            self.made_secrets(blueprint, true)?
         } else {
-            invented(blueprint, self.roles(), self.vault().secrets()?)
+            self.vault().secrets()?
         };
+        let secrets = invented(blueprint, self.roles(), known);
         let mut links = self.connect_all(&fleet).await;
         let services = replicated(&fleet, self.roles());
         let found = ask(&self.desired(&fleet, &secrets), &services, &mut links).await;
@@ -59,7 +62,8 @@ impl Engine {
             }
         }
         leaders::close(links).await;
-        let notes = situation.notes.clone();
+        let mut notes = situation.notes.clone();
+        notes.extend(needs::note(&missing));
         let order = journey(&fleet, self.roles(), &situation, &hosts);
         Ok(EnvironmentPlan {
             cloud: situation.changes.clone(),
@@ -68,6 +72,7 @@ impl Engine {
             unseen,
             monthly: Some(situation.monthly),
             notes,
+            missing_secrets: missing,
             ..EnvironmentPlan::default()
         }
         .summed())
@@ -102,13 +107,16 @@ impl Engine {
     }
 }
 
-/// Plans without network or token, as if nothing existed yet.
+/// Plans without network or token, as if nothing existed yet. `known` are the secrets that are there
+/// already: of those that only the operator can give, the others are named.
 pub fn plan_offline(
     blueprint: &Blueprint,
     roles: &[&dyn Role],
+    known: &Secrets,
 ) -> Result<EnvironmentPlan, EngineError> {
     let fleet = Fleet::pending(blueprint);
-    let secrets = invented(blueprint, roles, Secrets::default());
+    let missing = needs::missing(blueprint, roles, known);
+    let secrets = invented(blueprint, roles, known.clone());
     let desired = Desired {
         fleet: &fleet,
         roles,
@@ -127,11 +135,13 @@ pub fn plan_offline(
             host.size, host.image, blueprint.environment.region
         )],
     });
-    let notes = vec!["offline: as if nothing existed yet, without prices".to_owned()];
+    let offline = "offline: as if nothing existed yet, without prices".to_owned();
+    let notes = [offline].into_iter().chain(needs::note(&missing)).collect();
     let plan = EnvironmentPlan {
         cloud: cloud.collect(),
         hosts: hosts?,
         notes,
+        missing_secrets: missing,
         ..EnvironmentPlan::default()
     };
     Ok(plan.summed())
@@ -152,9 +162,12 @@ pub(crate) fn invented(
     roles: &[&dyn Role],
     mut secrets: Secrets,
 ) -> Secrets {
-    for spec in roles.iter().flat_map(|role| role.secrets(blueprint)) {
-        if secrets.get(&spec.name).is_none() {
-            secrets.insert(spec.name.clone(), Secret::new(format!("<{}>", spec.name)));
+    let specs = roles.iter().flat_map(|role| role.secrets(blueprint));
+    let names = specs.map(|spec| spec.name).chain(needs::named(blueprint));
+    for name in names {
+        if secrets.get(&name).is_none() {
+            let stand_in = Secret::new(format!("<{name}>"));
+            secrets.insert(name, stand_in);
         }
     }
     secrets

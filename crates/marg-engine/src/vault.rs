@@ -112,6 +112,13 @@ impl Vault {
         Ok(secrets)
     }
 
+    /// The secrets of a folder that may not be there yet, and is not made.
+    pub fn peek(folder: impl Into<PathBuf>) -> Result<Secrets, VaultError> {
+        let given = Secrets::default();
+        let folder = folder.into();
+        Vault { folder, given }.secrets()
+    }
+
     /// The secrets that `specs` ask for, made where they are missing. With `existing` machines
     /// nothing that they already use is invented anew.
     pub fn ensure_secrets(

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
+use crate::guard;
+
 /// One finding in a file that an operator wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -127,15 +129,21 @@ impl Excerpt {
     }
 }
 
-/// Where the first value begins in a line that may be a secret, by the name before its `=`.
-/// A table there only names a secret, as in `{ secret = "mail_password" }`.
+/// Where the first value begins in a line that may be a secret, by the name before its `=` or by
+/// what it looks like. A table there only names a secret, as in `{ secret = "mail_password" }`.
 fn secret_value(line: &str) -> Option<usize> {
+    if guard::shape(line).is_some() {
+        let value = line.find('=').map_or(0, |at| at + 1);
+        let spaces = line[value..].len() - line[value..].trim_start().len();
+        return Some(value + spaces);
+    }
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     line.match_indices('=').find_map(|(at, _)| {
         let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
         let name = before.rsplit(|c| !word(c)).next().unwrap_or(before);
         let value = line[at + 1..].trim_start();
-        let secret = is_secret_name(name) && !value.starts_with('{');
+        // `secret` is a key of marg's own, behind which a name stands.
+        let secret = name != "secret" && guard::is_secret_name(name) && !value.starts_with('{');
         secret.then(|| line.len() - value.len())
     })
 }
@@ -144,20 +152,6 @@ fn secret_value(line: &str) -> Option<usize> {
 pub(crate) fn char_start(text: &str, place: usize) -> usize {
     let mut places = (0..=place.min(text.len())).rev();
     places.find(|at| text.is_char_boundary(*at)).unwrap_or(0)
-}
-
-/// Whether a variable of that name holds a secret by Laravel's habits.
-pub(crate) fn is_secret_name(name: &str) -> bool {
-    const EXACT: [&str; 2] = ["APP_KEY", "APP_PREVIOUS_KEYS"];
-    const ENDS: [&str; 6] = [
-        "PASSWORD",
-        "PASSWD",
-        "SECRET",
-        "_TOKEN",
-        "SECRET_ACCESS_KEY",
-        "PRIVATE_KEY",
-    ];
-    EXACT.contains(&name) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// `file:line:column: path: message (help)`, on one line.
@@ -257,6 +251,13 @@ mod tests {
                 "env = { A = 1, AWS_SECRET_ACCESS_KEY = \"canary\", B = 2 }",
                 false,
             ),
+            ("STRIPE_SECRET_KEY = \"canary\"", false),
+            ("DATABASE_URL = \"mysql://shop:canary@db.test/shop\"", false),
+            (
+                "A = 1, DATABASE_URL = \"mysql://shop:canary@db.test/shop\"",
+                false,
+            ),
+            ("\"mysql://shop:canary@db.test/shop\",", false),
             ("DB_PASSWORD = { secret = \"canary\" }", true),
             ("REVERB_APP_KEY = \"canary\"", true),
             ("MAIL_HOST = \"canary\"", true),

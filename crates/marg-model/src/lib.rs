@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod distro;
 pub mod event;
 pub mod fleet;
+pub mod guard;
 pub mod inventory;
 pub mod parse;
 pub mod phase;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use marg_cloud::transport::{self, TransportError, Url};
 use marg_model::Secret;
 use thiserror::Error;
 
@@ -15,9 +16,9 @@ const TOKEN_VARIABLE: &str = "DIGITALOCEAN_TOKEN";
 /// Address and token of a DigitalOcean API.
 #[derive(Clone)]
 pub struct Endpoint {
-    url: String,
+    url: Url,
     token: Secret,
-    hosts_url: Option<String>,
+    hosts_url: Option<Url>,
     entry_token: Option<Secret>,
 }
 
@@ -36,21 +37,22 @@ pub enum EndpointError {
          export it again without quotes or line breaks around it"
     )]
     MalformedToken,
-    /// A token would travel in the clear.
-    #[error(
-        "{URL_VARIABLE} is {url}: the token may travel without encryption only within this \
-         machine; use an https:// address"
-    )]
-    Unencrypted {
-        /// The address as given.
+    /// An address to which no token may go.
+    #[error("{variable} is {url}: {source}; use an https:// address")]
+    Address {
+        /// The variable that usually names it.
+        variable: &'static str,
+        /// The address, without what is secret in it.
         url: String,
+        /// Why not.
+        source: TransportError,
     },
 }
 
 impl Endpoint {
     /// An endpoint. Plain `http://` is accepted for loopback only.
     pub fn new(url: impl Into<String>, token: Secret) -> Result<Endpoint, EndpointError> {
-        let url = url.into();
+        let url = usable(URL_VARIABLE, &url.into(), transport::address)?;
         let malformed = |c: char| !c.is_ascii_graphic();
         if token.expose().is_empty() {
             return Err(EndpointError::NoToken);
@@ -58,16 +60,12 @@ impl Endpoint {
         if token.expose().contains(malformed) {
             return Err(EndpointError::MalformedToken);
         }
-        let endpoint = Endpoint {
+        Ok(Endpoint {
             url,
             token,
             hosts_url: None,
             entry_token: None,
-        };
-        if !endpoint.url.starts_with("https://") && !endpoint.is_local() {
-            return Err(EndpointError::Unencrypted { url: endpoint.url });
-        }
-        Ok(endpoint)
+        })
     }
 
     /// The endpoint that `DIGITALOCEAN_API_URL` and `DIGITALOCEAN_TOKEN` name.
@@ -79,19 +77,21 @@ impl Endpoint {
         let url = url.unwrap_or_else(|| marg_cloud::DIGITALOCEAN.to_owned());
         let endpoint = Endpoint::new(url, Secret::new(token))?;
         let hosts_url = std::env::var(HOSTS_URL_VARIABLE);
-        Ok(match hosts_url.ok().filter(|url| !url.is_empty()) {
-            Some(url) => endpoint.for_hosts(url),
-            None => endpoint,
-        })
+        match hosts_url.ok().filter(|url| !url.is_empty()) {
+            Some(url) => endpoint.for_hosts(&url),
+            None => Ok(endpoint),
+        }
     }
 
-    /// The same API has another address for the hosts, as the lab's has.
-    #[must_use]
-    pub fn for_hosts(self, url: impl Into<String>) -> Endpoint {
-        Endpoint {
-            hosts_url: Some(url.into()),
+    /// The same API has another address for the hosts, as the lab's has: they send it a token, too.
+    pub fn for_hosts(self, url: &str) -> Result<Endpoint, EndpointError> {
+        let own = &self.url;
+        let check = |url: &str| transport::address_for_hosts(url, own);
+        let url = usable(HOSTS_URL_VARIABLE, url, check)?;
+        Ok(Endpoint {
+            hosts_url: Some(url),
             ..self
-        }
+        })
     }
 
     /// The token with which balancers take the entry address, if the vault holds none.
@@ -105,7 +105,7 @@ impl Endpoint {
 
     /// Address of the API as hosts reach it.
     pub fn hosts_url(&self) -> &str {
-        self.hosts_url.as_deref().unwrap_or(&self.url)
+        bare(self.hosts_url.as_ref().unwrap_or(&self.url))
     }
 
     /// The token with which balancers take the entry address.
@@ -115,7 +115,7 @@ impl Endpoint {
 
     /// Address of the API.
     pub fn url(&self) -> &str {
-        &self.url
+        bare(&self.url)
     }
 
     /// The token.
@@ -126,23 +126,32 @@ impl Endpoint {
     /// Whether the API is on this machine: the lab. Its environments keep their secrets and keys
     /// in a folder of their own, whichever way the endpoint was named.
     pub fn is_local(&self) -> bool {
-        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        // What stands before an `@` is a user name, not a host.
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        let name = match host.strip_prefix('[') {
-            Some(v6) => v6.split(']').next().unwrap_or_default(),
-            None => host.split(':').next().unwrap_or_default(),
-        };
-        let loopback = |address: std::net::IpAddr| address.is_loopback();
-        name == "localhost" || name.parse().is_ok_and(loopback)
+        transport::is_loopback(&self.url)
     }
+}
+
+/// The address, once the token may go there.
+fn usable(
+    variable: &'static str,
+    url: &str,
+    check: impl Fn(&str) -> Result<Url, TransportError>,
+) -> Result<Url, EndpointError> {
+    check(url).map_err(|source| EndpointError::Address {
+        variable,
+        url: transport::shown(url),
+        source,
+    })
+}
+
+/// Without the slash that ends a URL, since paths are written behind it.
+fn bare(url: &Url) -> &str {
+    url.as_str().trim_end_matches('/')
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
-            .field("url", &self.url)
+            .field("url", &self.url())
             .finish_non_exhaustive()
     }
 }
@@ -166,7 +175,6 @@ mod tests {
             ("https://api.digitalocean.com", false),
             ("https://127.0.0.1.example.test", false),
             ("https://localhost.example.test", false),
-            ("https://127.0.0.1@example.test/", false),
         ] {
             assert_eq!(endpoint(url).unwrap().is_local(), local, "{url}");
         }
@@ -174,12 +182,46 @@ mod tests {
             "http://example.test",
             "127.0.0.1:4050",
             "http://127.0.0.1@example.test",
+            "https://me:canary@example.test",
         ] {
-            assert!(
-                matches!(endpoint(url), Err(EndpointError::Unencrypted { .. })),
-                "{url}"
-            );
+            let error = endpoint(url).unwrap_err();
+            assert!(matches!(error, EndpointError::Address { .. }), "{url}");
+            assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
         }
+    }
+
+    #[test]
+    fn hosts_are_given_an_address_under_the_same_policy() {
+        for (own, hosts, expected) in [
+            (
+                "http://127.0.0.1:4050/v2",
+                "http://198.18.0.1:4050/",
+                Some("http://198.18.0.1:4050"),
+            ),
+            (
+                "https://api.test",
+                "https://api.test/v2",
+                Some("https://api.test"),
+            ),
+            ("https://api.test", "http://198.18.0.1:4050", None),
+            ("https://api.test", "http://10.20.0.2", None),
+            ("http://127.0.0.1:4050", "http://10.20.0.2", None),
+        ] {
+            let given = endpoint(own).unwrap().for_hosts(hosts);
+            let found = given.as_ref().map(Endpoint::hosts_url);
+            assert_eq!(found.ok(), expected, "{own} {hosts}");
+            if let Err(error) = &given {
+                assert!(
+                    error.to_string().starts_with("MARG_HOSTS_API_URL is "),
+                    "{error}"
+                );
+            }
+        }
+        let own = endpoint("https://api.test/v2/").unwrap();
+        assert_eq!(
+            (own.url(), own.hosts_url()),
+            ("https://api.test", "https://api.test")
+        );
     }
 
     #[test]

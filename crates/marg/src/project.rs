@@ -11,8 +11,8 @@ use std::sync::Arc;
 use marg_cloud::DigitalOcean;
 use marg_engine::{Engine, EngineError, EnvironmentPlan, Options, Vault};
 use marg_model::{
-    Blueprint, Event, EventSink, Inventory, Phase, ResolveError, ResolveErrors, builtin, parse,
-    resolve,
+    Blueprint, Event, EventSink, Inventory, Phase, ResolveError, ResolveErrors, Secret, builtin,
+    parse, resolve,
 };
 use marg_roles::ROLES;
 
@@ -21,6 +21,8 @@ use crate::error::Error;
 
 pub use edit::Edited;
 
+/// Name of the secret with which balancers take the entry address.
+const ENTRY_TOKEN: &str = marg_roles::keepalived::TOKEN;
 /// Phases are numbered from 1 to this; four are built in, a project may add its own.
 const LAST_PHASE: u8 = 9;
 
@@ -105,8 +107,12 @@ impl Project {
     /// Folder of the environment's secrets, keys and pinned host keys. The lab has its own, so
     /// that trying something there never touches what production knows.
     pub fn vault_folder(&self, endpoint: &Endpoint) -> PathBuf {
+        self.folder_of(endpoint.is_local())
+    }
+
+    fn folder_of(&self, lab: bool) -> PathBuf {
         let name = &self.inventory.environment.name;
-        let lab = if endpoint.is_local() { "@lab" } else { "" };
+        let lab = if lab { "@lab" } else { "" };
         self.folder.join(".marg").join(format!("{name}{lab}"))
     }
 
@@ -116,7 +122,7 @@ impl Project {
         let cloud = DigitalOcean::new(endpoint.url(), token, telling(&events))?;
         let vault = Vault::open(self.vault_folder(endpoint))?;
         let vault = match endpoint.entry_token() {
-            Some(token) => vault.giving("entry_token", token.clone()),
+            Some(token) => vault.giving(ENTRY_TOKEN, token.clone()),
             None => vault,
         };
         let options = Options {
@@ -130,7 +136,21 @@ impl Project {
 
     /// A plan for a fleet of which nothing exists yet. Needs neither network nor token.
     pub fn plan_offline(&self, blueprint: &Blueprint) -> Result<EnvironmentPlan, EngineError> {
-        marg_engine::plan_offline(blueprint, ROLES)
+        let secrets = Vault::peek(self.folder_of(false))?;
+        marg_engine::plan_offline(blueprint, ROLES, &secrets)
+    }
+
+    /// The same for the lab, which has secrets of its own.
+    pub fn plan_offline_in_lab(
+        &self,
+        blueprint: &Blueprint,
+    ) -> Result<EnvironmentPlan, EngineError> {
+        let mut secrets = Vault::peek(self.folder_of(true))?;
+        if secrets.get(ENTRY_TOKEN).is_none() {
+            // The lab brings it.
+            secrets.insert(ENTRY_TOKEN, Secret::new(""));
+        }
+        marg_engine::plan_offline(blueprint, ROLES, &secrets)
     }
 }
 
@@ -306,6 +326,38 @@ mod tests {
             blueprint.apps[1].name = "a.b".to_owned();
         };
         assert!(said(2, &alike).contains("apps.\"a.b\": in phase 2 it would share `"));
+    }
+
+    #[test]
+    fn a_plan_names_every_secret_that_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.toml");
+        let more = "[apps.blog.env]\nSTRIPE_SECRET_KEY = { secret = \"stripe\" }\n\
+            DB_OTHER = { secret = \"db_password_ghost\" }\nDB_OWN = { secret = \"db_password_shop\" }\n\
+            [hosts.http1.env]\nMAIL_PASSWORD = { secret = \"mail\" }\n";
+        fs::write(&path, format!("{TWO}{more}")).unwrap();
+        let project = Project::open(Some(&path), folder.path()).unwrap();
+        let missing = |phase| {
+            let plan = project
+                .plan_offline(&project.blueprint(Some(phase)).unwrap())
+                .unwrap();
+            let note = plan.notes.last().unwrap().clone();
+            assert!(note.contains(&plan.missing_secrets.join(", ")), "{note}");
+            plan.missing_secrets.join(" ")
+        };
+        assert_eq!(missing(2), "db_password_ghost mail stripe");
+        assert_eq!(missing(4), "db_password_ghost entry_token mail stripe");
+        let vault = folder.path().join(".marg/shop");
+        assert!(!vault.exists(), "looking made something");
+        fs::create_dir_all(&vault).unwrap();
+        let secrets = vault.join("secrets.toml");
+        fs::write(&secrets, "mail = \"a\"\ndb_password_ghost = \"b\"\n").unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&secrets, private).unwrap();
+        assert_eq!(missing(2), "stripe");
+        let four = project.blueprint(Some(4)).unwrap();
+        let lab = project.plan_offline_in_lab(&four).unwrap();
+        assert_eq!(lab.missing_secrets, ["db_password_ghost", "mail", "stripe"]);
     }
 
     /// A folder with these files (empty), and the folder to search from.

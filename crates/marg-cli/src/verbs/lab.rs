@@ -129,7 +129,7 @@ pub async fn ensure_up(output: &Output) -> Result<Endpoint, Failure> {
     let endpoint = bring_up(UpOptions::new(serve_command()?), output).await?;
     let own = Endpoint::new(endpoint.url, endpoint.token)?;
     Ok(match (endpoint.machine_url, endpoint.entry_token) {
-        (Some(url), Some(token)) => own.for_hosts(url).with_entry_token(token),
+        (Some(url), Some(token)) => own.for_hosts(&url)?.with_entry_token(token),
         _ => own,
     })
 }

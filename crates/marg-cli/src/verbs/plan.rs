@@ -41,17 +41,22 @@ Examples:
 
 /// Plans and prints.
 pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let (blueprint, plan) = match args.offline {
+    let (blueprint, plan, lacks) = match args.offline {
         true => {
             let project = context.project()?;
             let blueprint = project.blueprint(args.phase.phase)?;
-            let plan = project.plan_offline(&blueprint)?;
-            (blueprint, plan)
+            let plan = match context.global.lab {
+                true => project.plan_offline_in_lab(&blueprint)?,
+                false => project.plan_offline(&blueprint)?,
+            };
+            // Whoever only looks may do so without the secrets: the plan names them.
+            (blueprint, plan, Ok(()))
         }
         false => {
             let session = context.session(args.phase, Shape::Document).await?;
             let plan = session.engine.plan(&session.blueprint).await?;
-            (session.blueprint, plan)
+            let lacks = session.engine.require_secrets(&plan);
+            (session.blueprint, plan, lacks)
         }
     };
     if let Some(host) = &args.script {
@@ -68,7 +73,8 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         &plan,
         context.output.is_verbose(),
     ))?;
-    unseen(&plan.unseen)
+    unseen(&plan.unseen)?;
+    Ok(lacks?)
 }
 
 /// A plan that says nothing of some hosts is shown, and is a failure.

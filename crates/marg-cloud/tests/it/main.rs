@@ -6,6 +6,7 @@ mod creating;
 mod images;
 mod network;
 mod power;
+mod proxies;
 mod requests;
 mod script;
 mod server;

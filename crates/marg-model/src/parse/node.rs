@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::reader::{Reader, Refusal, Rule, Table, join};
+use crate::guard;
 
 /// A value, with its place and path.
 #[derive(Clone)]
@@ -64,9 +65,20 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A text without control characters that passes the rule.
+    /// A text without control characters that passes the rule, and is no secret.
     pub fn text(&self, rule: Rule) -> Option<String> {
         let text = self.any_text(&[])?;
+        if let Some(shape) = guard::shape(text) {
+            self.refuse(
+                format!(
+                    "a secret stands in the file, which is committed and shown: {}",
+                    shape.word()
+                ),
+                "take it out; what a program needs it finds as a variable, written \
+                 NAME = { secret = \"name\" } below [env]",
+            );
+            return None;
+        }
         match rule(text) {
             Ok(()) => Some(text.to_owned()),
             Err(refusal) => {

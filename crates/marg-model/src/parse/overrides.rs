@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::node::Node;
 use super::reader::Table;
 use super::{rules, words};
-use crate::diagnostic::is_secret_name;
+use crate::guard;
 use crate::inventory::{Env, EnvValue, GroupOverride, HostOverride, Settings};
 use crate::phase::Phase;
 use crate::schema::{RoleSchema, Setting, SettingKind, SettingValue};
@@ -36,31 +36,46 @@ fn env_value(name: &str, node: &Node<'_>) -> Option<EnvValue> {
                 return None;
             }
         },
-        DeValue::Table(_) => {
-            let secret = node.table(|table| {
-                table
-                    .required("secret", "\"mail_password\"")
-                    .and_then(|node| node.text(rules::secret_name))
-            });
-            return secret.flatten().map(EnvValue::Secret);
-        }
+        DeValue::Table(_) => return node.table(named_value).flatten(),
         _ => {
             node.refuse_kind("a text");
             return None;
         }
     };
-    // Laravel reads the word `null` as "not set".
-    if is_secret_name(name) && !matches!(text.as_str(), "" | "null") {
+    // A number is none, whatever its name; quotes make it a text that may be one.
+    let judged = matches!(node.raw(), DeValue::String(_));
+    if let Some(why) = guard::suspicion(name, &text).filter(|_| judged) {
+        let colon = if why.is_empty() { "" } else { ": " };
         node.refuse(
-            "a secret stands in the inventory, which is committed and shown in plans",
             format!(
-                "write {{ secret = \"{}\" }} and keep the value in secrets.toml",
+                "a secret stands in the inventory, which is committed and shown in plans{colon}{why}"
+            ),
+            format!(
+                "write {{ secret = \"{}\" }} and keep the value in secrets.toml; if everybody may \
+                 know it, write {{ public = \"…\" }}",
                 name.to_lowercase()
             ),
         );
         return None;
     }
     Some(EnvValue::Text(text))
+}
+
+/// `{ secret = "its name" }`, or `{ public = "the value" }` for what looks like a secret and is
+/// none.
+fn named_value(table: &Table<'_>) -> Option<EnvValue> {
+    if let Some(public) = table.optional("public") {
+        if table.optional("secret").is_some() {
+            public.refuse(
+                "it cannot be secret and public",
+                "keep one of the two and remove the other",
+            );
+            return None;
+        }
+        return Some(EnvValue::Text(public.any_text(&['\n', '\t'])?.to_owned()));
+    }
+    let secret = table.required("secret", "\"mail_password\"")?;
+    Some(EnvValue::Secret(secret.text(rules::secret_name)?))
 }
 
 /// The settings of roles below a key. `group` restricts them to the roles that a group can have.
@@ -116,7 +131,7 @@ fn role_settings(node: &Node<'_>, schema: &RoleSchema) -> BTreeMap<String, Setti
 fn setting_value(node: &Node<'_>, setting: &Setting) -> Option<SettingValue> {
     Some(match setting.kind {
         SettingKind::Integer => SettingValue::Integer(node.number(0..=u64::MAX)?),
-        SettingKind::Text => SettingValue::Text(node.any_text(&[])?.to_owned()),
+        SettingKind::Text => SettingValue::Text(node.text(|_| Ok(()))?),
         SettingKind::Bool => SettingValue::Bool(node.boolean()?),
         SettingKind::List => match node.raw() {
             DeValue::Array(_) => SettingValue::List(node.texts(|_| Ok(()))),

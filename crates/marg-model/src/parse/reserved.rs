@@ -6,7 +6,8 @@
 /// Whose names they are, and the names.
 type Taken = (&'static str, &'static [&'static str]);
 
-/// Accounts and groups, and what services read as a word of their own.
+/// Accounts and groups, and what services read as a word of their own. Only what hosts are sure to
+/// have or to get: whoever runs an application under a name keeps it.
 #[rustfmt::skip]
 const APPLICATIONS: &[Taken] = &[
     ("an account or a group of the system", &[
@@ -14,19 +15,19 @@ const APPLICATIONS: &[Taken] = &[
         "proxy", "www-data", "backup", "list", "irc", "gnats", "nobody", "nogroup", "adm", "tty",
         "disk", "kmem", "dialout", "fax", "voice", "cdrom", "floppy", "tape", "sudo", "audio",
         "dip", "operator", "src", "shadow", "utmp", "video", "render", "sasl", "plugdev", "staff",
-        "users", "input", "kvm", "sgx", "clock", "crontab", "netdev", "ssh", "sshd", "messagebus",
+        "users", "input", "kvm", "sgx", "crontab", "netdev", "ssh", "sshd", "messagebus",
         "dbus", "polkitd", "syslog", "rtkit", "tss", "uuidd", "landscape", "pollinate", "tcpdump",
-        "usbmux", "lxd", "docker", "wheel", "admin", "ubuntu", "debian", "dhcpcd", "fwupd-refresh",
+        "usbmux", "lxd", "docker", "wheel", "ubuntu", "debian", "dhcpcd", "fwupd-refresh",
         "avahi", "colord", "saned", "pulse", "bluetooth", "ntp", "ntpsec", "chrony", "rdma", "lpadmin",
         "ssl-cert", "dnsmasq", "postfix", "postdrop", "dovecot", "ftp", "statd", "libvirt", "sssd",
-        "halt", "shutdown", "login", "wtmp", "btmp", "alternatives", "apt", "dpkg", "rsyslog", "ufw",
+        "wtmp", "btmp", "alternatives", "apt", "dpkg", "rsyslog", "ufw",
         "unattended-upgrades", "cloud-init", "cloudinit",
     ]),
     ("an account of the database server", &["mysql", "mariadb", "mysql-server", "mariadb-server"]),
     ("an account of Redis", &["redis", "redis-server", "redis-sentinel", "sentinel"]),
     ("a user of Redis, the one who has not logged in", &["default"]),
     ("an account of the balancer", &["haproxy", "keepalived", "keepalived-script"]),
-    ("an account of the web server", &["nginx", "apache", "apache2", "httpd", "caddy"]),
+    ("an account of the web server", &["nginx", "apache", "apache2", "httpd"]),
     ("the folder of the web server's own page", &["html"]),
     ("the pool of php-fpm that its package brings", &["www"]),
     ("php-fpm's word for the settings of all pools", &["global"]),
@@ -36,19 +37,15 @@ const APPLICATIONS: &[Taken] = &[
         "alertmanager", "grafana", "loki", "telegraf", "collectd"]),
     ("a word of the balancer's conditions", &["if", "unless", "or"]),
     ("an account of a package", &["postgres", "memcache", "memcached", "mongodb", "rabbitmq",
-        "elasticsearch", "opensearch", "meilisearch", "typesense", "minio", "bind", "named", "unbound",
-        "stunnel4", "etcd", "consul", "vault", "nomad", "jenkins", "git", "gitlab-runner", "munin",
+        "elasticsearch", "opensearch", "meilisearch", "typesense", "minio", "unbound",
+        "stunnel4", "jenkins", "gitlab-runner", "munin",
         "zabbix", "nagios", "clamav", "opendkim", "snmp", "varnish", "varnishlog", "squid", "tor",
-        "fail2ban", "certbot", "letsencrypt", "composer", "php", "php-fpm", "cron", "logrotate",
+        "fail2ban", "certbot", "letsencrypt", "composer", "php-fpm", "cron", "logrotate",
         "sysstat", "do-agent", "droplet-agent"]),
-    ("a name of marg's own", &["marg", "marg-build", "marg-entry", "marg-default", "00-marg", "99-marg"]),
 ];
 
 /// Beginnings of such names.
-const APPLICATION_BEGINNINGS: &[Taken] = &[
-    ("an account of the system", &["systemd-", "debian-"]),
-    ("a name of marg's own", &["marg-php", "marg-redis"]),
-];
+const APPLICATION_BEGINNINGS: &[Taken] = &[("an account of the system", &["systemd-", "debian-"])];
 
 #[rustfmt::skip]
 const DATABASE_USERS: &[Taken] = &[

@@ -327,7 +327,7 @@ mod tests {
             &["backup", "www-data", "www.data", "www_data", "root", "nobody", "video", "staff", "sshd",
               "messagebus", "systemd-network", "systemd.resolve", "debian-exim", "mysql", "redis",
               "sentinel", "haproxy", "keepalived_script", "prometheus", "nginx", "html", "www",
-              "global", "default", "supervisor", "marg", "or", "dhcpcd", "crontab"]),
+              "global", "default", "supervisor", "or", "dhcpcd", "crontab"]),
         ("database", database, &["system", "mysql_app"], &["sys", "SYS", "performance_schema"]),
         ("database user", database_user,
             &["replicator", "rooter", "marg_user"],

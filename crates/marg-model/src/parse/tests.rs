@@ -201,7 +201,7 @@ error: a secret stands in the inventory, which is committed and shown in plans
 12 | MAIL_PASSWORD = •••
    |                 ^^^ env.MAIL_PASSWORD
    |
-   = help: write { secret = \"mail_password\" } and keep the value in secrets.toml";
+   = help: write { secret = \"mail_password\" } and keep the value in secrets.toml; if everybody may know it, write { public = \"…\" }";
     assert_eq!(found.render(false), expected);
     assert!(found.render(true).contains("\u{1b}["));
     assert!(!format!("{found:?}").contains("canary"));
