@@ -14,7 +14,7 @@ cases! {
 }
 
 /// Commits something broken, tries to deploy it, puts the files back.
-fn try_broken(fleet: &Fleet, subject: &str, breaks: impl Fn(&Repository)) -> Outcome {
+pub(crate) fn try_broken(fleet: &Fleet, subject: &str, breaks: impl Fn(&Repository)) -> Outcome {
     let repository = fleet.project.repository();
     let clean = repository.commit("before something broken");
     breaks(&repository);

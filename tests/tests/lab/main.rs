@@ -80,6 +80,7 @@ fn main() -> ExitCode {
         long(sentinel::cases()),
         long(replication::cases()),
         long(losses::cases()),
+        long(secrets::long_cases()),
         cloud::cases(),
         kinds::cases(),
         names::cases(),
