@@ -1,7 +1,7 @@
 //! Files that applications keep on their host's disk move to another host.
 
 use marg_model::App as Application;
-use marg_resources::{Context, Handover, Shell, quote};
+use marg_resources::{Context, Handover, PLACES, Shell, quote};
 
 /// By way of an archive.
 pub const HANDOVER: Handover = Handover {
@@ -15,21 +15,40 @@ fn artisan(app: &Application, command: &str) -> String {
     marg_resources::artisan::artisan(app, &format!("{}/current", app.root()), command)
 }
 
+/// An archive per application, one behind the other. Root makes them, from inside each folder: no
+/// link in it is followed, and no application comes to write into the archive of another.
 fn export(context: &Context) -> String {
     let apps = context.blueprint().apps.iter();
-    let folders = apps.map(|app| {
-        let folder = quote(&format!("{}/shared/storage/app", app.name));
-        format!("[ ! -d {folder} ] || set -- \"$@\" {folder}\n")
+    let archives = apps.map(|app| {
+        let slug = app.slug();
+        format!(
+            "keep {} {} || exit\n",
+            quote(&format!("{}/shared/storage", app.root())),
+            quote(&format!("s,^\\./,{slug}/,S"))
+        )
     });
     format!(
-        "cd /var/www || exit 1\nset --\n{}exec tar -cf - --files-from=/dev/null \"$@\"",
-        folders.collect::<String>()
+        "{PLACES}keep() (\n\
+         [ -d \"$1\" ] || exit 0\n\
+         enter \"$1\" >&2 || exit\n\
+         [ -e ./app ] || [ -L ./app ] || exit 0\n\
+         exec tar --sparse --transform=\"$2\" -cf - ./app\n)\n\
+         {}exec tar -cf - --files-from=/dev/null",
+        archives.collect::<String>()
     )
 }
 
-/// The databases have come, too: releases that are newer than they are bring them up to date.
+/// Unpacked where only root comes; each application then puts its own in place, as itself. The
+/// databases have come, too: releases that are newer than they are bring them up to date.
 fn import(context: &Context, path: &str) -> Shell {
     let apps = context.blueprint().apps.iter();
+    let places = apps.clone().map(|app| {
+        format!(
+            "take_in {} {}\n",
+            quote(&format!("{}/shared/storage", app.root())),
+            quote(&app.slug())
+        )
+    });
     let migrations = apps.map(|app| {
         let live = quote(&format!("{}/current/artisan", app.root()));
         format!(
@@ -38,9 +57,18 @@ fn import(context: &Context, path: &str) -> Shell {
         )
     });
     Shell::new(format!(
-        "tar -C /var/www -xpf {}\n{}",
-        quote(path),
-        migrations.collect::<String>()
+        "unpacked=/var/www/.marg-handover\n\
+         rm -rf \"$unpacked\"\nmkdir -m 0700 -- \"$unpacked\"\n\
+         tar -C \"$unpacked\" --ignore-zeros -xpf {path}\n\
+         take_in() (\n\
+         [ -e \"$unpacked/$2/app\" ] || exit 0\n\
+         enter \"$1\" || exit\n\
+         {{ tar -C \"$unpacked/$2\" --sparse -cf - app || echo 'cut off'; }} |\n\
+         setpriv --reuid=\"$2\" --regid=\"$2\" --init-groups tar -xpf -\n)\n\
+         {}rm -rf \"$unpacked\"\n{}",
+        places.collect::<String>(),
+        migrations.collect::<String>(),
+        path = quote(path),
     ))
 }
 

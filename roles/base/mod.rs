@@ -78,6 +78,10 @@ impl Role for Base {
         resources.extend(upgrades(context)?);
         // Services may bind to the private address before the network is up at boot.
         resources.push(Sysctl::new("net.ipv4.ip_nonlocal_bind", "1").into());
+        // What one user plants in a folder of everybody's leads no other user astray.
+        let planted = ["hardlinks", "symlinks", "fifos", "regular"];
+        resources
+            .extend(planted.map(|what| Sysctl::new(format!("fs.protected_{what}"), "1").into()));
         resources.extend(metrics(context)?);
         // Last: the firewall's guarded changes follow and share its timer.
         resources.push(SshdConfig::new(SSHD.render(())?).into());

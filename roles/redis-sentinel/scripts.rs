@@ -128,25 +128,36 @@ fn follow(fleet: &Fellows) -> String {
     )
 }
 
+/// Sentinel's file lies in a folder of redis's: what is done there is done as redis, so that no link
+/// leads root elsewhere, and nothing holds it up.
+const AS_REDIS: &str = "as_redis() {
+  setpriv --reuid=redis --regid=redis --init-groups timeout 10 \"$@\"
+}
+";
+
 /// Sentinel's file, if it does not exist; afterwards only the passwords in it, if they differ.
 pub fn own_file(text: &str) -> Command {
     let own = "sed -n 's/^requirepass \"\\(.*\\)\"$/sentinel auth-pass marg \\1/p' \
                /etc/redis/password.conf";
     let body = format!(
-        "was=$(systemctl is-active {SERVICE} || :)\n\
+        "{AS_REDIS}was=$(systemctl is-active {SERVICE} || :)\n\
          [ \"$was\" != active ] || systemctl stop {SERVICE}\n\
-         umask 077\n\
-         {{\n\
-         if [ -e {OWN_FILE} ]; then\n\
-         sed -e '/^requirepass /d' -e '/^user default /d' -e '/^sentinel auth-pass /d' {OWN_FILE}\n\
+         kept=$(as_redis sh -c '[ ! -f \"$1\" ] || exec head -c 1048576 \"$1\"' sh {OWN_FILE})\n\
+         text=$(\n\
+         if [ -n \"$kept\" ]; then\n\
+         printf '%s\\n' \"$kept\" |\n\
+         sed -e '/^requirepass /d' -e '/^user default /d' -e '/^sentinel auth-pass /d'\n\
          else\ncat <<'MARG_SENTINEL'\n{text}MARG_SENTINEL\nfi\n\
-         cat {PASSWORD_FILE}\n{own}\n\
-         }} > {OWN_FILE}.marg-new\n\
-         chown redis:redis {OWN_FILE}.marg-new\n\
-         mv -fT {OWN_FILE}.marg-new {OWN_FILE}\n\
+         cat {PASSWORD_FILE}\n{own}\n)\n\
+         printf '%s\\n' \"$text\" | as_redis sh -c '\n\
+         umask 077; rm -rf -- \"$1.marg-new\" && cat > \"$1.marg-new\" && mv -fT -- \"$1.marg-new\" \"$1\"\n\
+         ' sh {OWN_FILE}\n\
          [ \"$was\" != active ] || systemctl start {SERVICE}"
     );
-    let known = format!("{own} | grep -qxFf - {OWN_FILE} && grep -qxFf {PASSWORD_FILE} {OWN_FILE}");
+    let known = format!(
+        "{AS_REDIS}{own} | as_redis grep -qxFf - {OWN_FILE} && \
+         as_redis grep -qxFf - {OWN_FILE} < {PASSWORD_FILE}"
+    );
     Command::new("Sentinel has a file of its own", body).unless(known)
 }
 

@@ -2,9 +2,10 @@
 //! persisted; the cache lives where what is used least may go.
 
 use marg_model::{Blueprint, RoleSchema, Secret, SecretKind, SecretSpec, Setting, SettingKind};
-use marg_resources::kinds::{Directory, File, Package, Service, Sysctl};
+use marg_resources::kinds::{Command, Directory, File, Package, Service, Sysctl};
 use marg_resources::{
     Check, Context, Handover, Leadership, Notice, Notify, Opening, Peer, Resource, Role, RoleError,
+    quote,
 };
 use minijinja::Value;
 use serde::Serialize;
@@ -34,6 +35,9 @@ pub const CACHE_PORT: u16 = 6380;
 pub const PASSWORD_SECRET: &str = "redis_password";
 /// Where hosts of this role keep the password, as a line of Redis's configuration.
 pub const PASSWORD_FILE: &str = "/etc/redis/password.conf";
+
+/// Folder of the configuration.
+const FOLDER: &str = "/etc/redis";
 
 /// Unit of the instance that holds sessions and queues.
 pub const MAIN_UNIT: &str = "redis-server";
@@ -110,6 +114,11 @@ impl Role for Redis {
             // Without it the fork that writes to disk fails when memory is half full.
             Sysctl::new("vm.overcommit_memory", "1").into(),
             Package::new("redis-server").into(),
+            own_folder().into(),
+            Directory::new(FOLDER)
+                .mode(0o750)
+                .owner("root", "redis")
+                .into(),
             owned(File::secret(PASSWORD_FILE, password(context)?)),
             main_live.file().into(),
             cache_live.file().into(),
@@ -146,6 +155,23 @@ impl Role for Redis {
             })
             .to_vec()
     }
+}
+
+/// The package gives redis the folder of its own configuration, and does so again with each upgrade,
+/// unless dpkg is told that it is root's here.
+fn own_folder() -> Command {
+    let line = format!("root redis 750 {FOLDER}");
+    Command::new(
+        "redis cannot replace its configuration",
+        format!(
+            "if dpkg-statoverride --list {FOLDER} >/dev/null; then dpkg-statoverride --remove {FOLDER}; fi\n\
+             dpkg-statoverride --add {line}"
+        ),
+    )
+    .unless(format!(
+        "while IFS= read -r line; do [ \"$line\" != {} ] || exit 0; done < /var/lib/dpkg/statoverride\nexit 1",
+        quote(&line)
+    ))
 }
 
 /// An addition to a unit of the distribution.

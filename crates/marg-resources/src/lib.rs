@@ -39,4 +39,4 @@ pub use role::{
     Check, Context, Handover, HostAnswer, HostAnswers, Leadership, Opening, OtherOpening, Peer,
     Role, RoleError, Traffic,
 };
-pub use script::{FRAME, PRELUDE, Shell, apply_script, probe_script, section};
+pub use script::{FRAME, PLACES, PRELUDE, Shell, apply_script, probe_script, section};

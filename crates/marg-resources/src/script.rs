@@ -9,8 +9,8 @@ use marg_model::Secret;
 use crate::kinds::{self, State};
 use crate::plan::HostPlan;
 
-/// How root goes where others may have put links; for probes and apply scripts.
-const PLACES: &str = include_str!("places.sh");
+/// How root goes where others may have put links; every probe and apply script begins with it.
+pub const PLACES: &str = include_str!("places.sh");
 
 /// Functions that every apply script may use; read it to know what runs on a host.
 pub const PRELUDE: &str = concat!(include_str!("places.sh"), include_str!("prelude.sh"));
