@@ -13,23 +13,36 @@ marg_loose() {
   return 1
 }
 
-# marg_apart FOLDER FORMAT NAME…: what names in such a folder are. FORMAT is the folder as the
-# format of `find` has it. Where a link leads ends with a NUL: whoever made it may have written lines
-# that look like answers.
-marg_apart() (
-  enter "$1" >/dev/null
+# marg_apart FOLDER NAME…: what names in such a folder are; quoted, as they will be read once more.
+# The folder is held open: one process looks at what lies in several of them.
+marg_apart() {
+  folder=$1; shift
+  [ "$marg_open" -lt 8 ] || marg_apart_end
+  enter "$folder" >/dev/null
   case $? in
     0) ;;
-    2) folder=$1; shift 2
-      for name; do printf 'e %s\n' "$folder/$name"; done
-      exit ;;
-    *) exit ;;
+    2) for name; do eval "printf 'e %s/%s\\n' \"\$folder\" $name"; done
+      return ;;
+    *) return ;;
   esac
-  format=$2; shift 2
-  for name; do shift; set -- "$@" "./$name"; done
-  find "$@" -maxdepth 0 -printf "s %m %u %g %y|$format/%f\n" -type l -printf "L $format/%f|%l\0\n" \
-    2>/dev/null
-)
+  marg_open=$((marg_open + 1))
+  eval "exec $marg_open<."
+  printf 'f /proc/self/fd/%s/ %s/\n' "$marg_open" "$folder"
+  for name; do marg_names="$marg_names /proc/self/fd/$marg_open/$name"; done
+}
+
+# marg_apart_end: asks what is still to be asked. Where a link leads ends with a NUL: whoever made it
+# may have written lines that look like answers.
+marg_apart_end() {
+  [ -z "$marg_names" ] || eval "find $marg_names -maxdepth 0 \
+    -printf 's %m %u %g %y|%p\\n' -type l -printf 'L %p|%l\\0\\n'" 2>/dev/null || :
+  while [ "$marg_open" -gt 2 ]; do
+    eval "exec $marg_open<&-"
+    marg_open=$((marg_open - 1))
+  done
+  marg_names=
+  cd /
+}
 
 # marg_check: `sha256sum -c` of the lines on standard input, each file of a folder that others may
 # change on its own, and only the beginning of what is far too large.

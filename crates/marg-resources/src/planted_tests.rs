@@ -147,7 +147,7 @@ fn nothing_else_changes(plants: &[(&str, Plant)]) {
             let host = place.host();
             let wanted = [wanted];
             let states = [&wanted[0].state];
-            let said = host.run(&probe_script(&states));
+            let said = host.look(&probe_script(&states));
             assert!(!said.contains(CANARY), "{case}:\n{said}");
             // A block cannot be read where no file is: the answer says so, and nothing is done.
             let Ok(plan) = crate::plan("host", &wanted, &crate::Answer::parse(&said)) else {
@@ -227,6 +227,24 @@ fn what_is_in_the_way_is_named_in_the_plan() {
         place.outside("folder").display()
     );
     assert!(output.contains(&expected), "{output}");
+}
+
+/// More folders that others may change than can be held open at once, and names that need quotes.
+#[test]
+fn many_folders_are_looked_at() {
+    let place = Place::new();
+    let (user, group) = names(place.folder.path());
+    let at = |name: String| place.own(&name).display().to_string();
+    let wanted: Vec<Resource> = (0..9)
+        .flat_map(|number| {
+            let folder = at(format!("it's $HOME %s \\n {number}"));
+            let inner = format!("{folder}/\"in|ner\" `id`");
+            let link = Link::new(format!("{folder}/l|ink"), "t|o");
+            let own = |path: &str| Directory::new(path).owner(&user, &group).mode(0o777);
+            [own(&folder).into(), own(&inner).into(), link.into()]
+        })
+        .collect();
+    place.host().converge(&wanted);
 }
 
 /// Links of whoever runs this, in folders that nobody else may change, are followed as before.

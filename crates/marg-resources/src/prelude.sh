@@ -163,7 +163,8 @@ own_folder() (
     fi
     mkdir -m 0700 -- "$name" || exit
   fi
-  enter "$1" && chown -- "$3" . && chmod -- "$2" .
+  # A number of five digits takes away what is not in it, the set-group-id of a folder too.
+  enter "$1" && chown -- "$3" . && chmod -- "0$2" .
 )
 
 # make_folders FOLDER: goes there; what is missing of it is made.

@@ -191,6 +191,7 @@ mod tests {
         assert_eq!(std::fs::metadata(parent).unwrap().permissions().mode() & 0o777, 0o755);
         assert_eq!(host.converge(&wanted(0o2755)), ["mode 0750 → 2755"]);
         assert_eq!(host.converge(&wanted(0o2755)), [""; 0]);
+        assert_eq!(host.converge(&wanted(0o750)), ["mode 2755 → 0750"]);
     }
 
     #[test]

@@ -73,7 +73,8 @@ pub(super) fn probe(paths: &BTreeSet<String>, files: &BTreeSet<String>) -> Strin
         );
         above.extend((!folder.is_empty()).then_some(*folder));
     }
-    let mut script = String::from("marg_others= marg_far= marg_huge= marg_paths=\n");
+    let mut script =
+        String::from("marg_others= marg_far= marg_huge= marg_paths= marg_names= marg_open=2\n");
     if !above.is_empty() {
         script.push_str(&format!(
             "marg_others=$(find {} -maxdepth 0 {LOOSE} -print 2>/dev/null || :)\n",
@@ -89,16 +90,15 @@ pub(super) fn probe(paths: &BTreeSet<String>, files: &BTreeSet<String>) -> Strin
             .iter()
             .any(|name| files.contains(&format!("{folder}/{name}")));
         script.push_str(&format!(
-            "if marg_loose {folder}/.; then {far}marg_apart {folder} {format} {names}; else set -- \"$@\" {own}; fi\n",
+            "if marg_loose {folder}/.; then {far}marg_apart {folder} {names}; else set -- \"$@\" {own}; fi\n",
             folder = quote(folder),
-            format = quote(&folder.replace('\\', "\\\\").replace('%', "%%")),
             far = if far { "marg_far=yes; " } else { "" },
             own = quote_all(names.iter().map(|name| format!("{folder}/{name}"))),
-            names = quote_all(names),
+            names = quote_all(names.iter().map(|name| quote(name))),
         ));
     }
     script.push_str(&format!(
-        "fi\n[ $# -eq 0 ] || marg_paths=$(find \"$@\" -maxdepth 0 -printf 's %m %u %g %y|%p\\n' \
+        "marg_apart_end; fi\n[ $# -eq 0 ] || marg_paths=$(find \"$@\" -maxdepth 0 -printf 's %m %u %g %y|%p\\n' \
          -type l -printf 'l %p|%l\\n' -o -type f -size {HUGE} -printf 'h %p\\n' 2>/dev/null || :)\n\
          [ -z \"$marg_paths\" ] || printf '%s\\n' \"$marg_paths\"\n\
          case $marg_paths in *'\nh '*) marg_huge=$marg_paths ;; esac"
@@ -110,16 +110,25 @@ pub(super) fn probe(paths: &BTreeSet<String>, files: &BTreeSet<String>) -> Strin
 /// sense in case of an error. What is said first wins.
 pub(super) fn take(lines: &[String]) -> Result<(BTreeMap<String, Path>, Vec<String>), &String> {
     let (mut paths, mut rest) = (BTreeMap::new(), Vec::new());
-    let mut last: Option<&str> = None;
+    // Folders that were held open, by the names under which they were looked into.
+    let mut open: Vec<(&str, &str)> = Vec::new();
+    let mut last: Option<(&str, String)> = None;
     let mut lines = lines.iter();
     while let Some(line) = lines.next() {
-        if let Some(stat) = line.strip_prefix("s ") {
-            let (stat, path) = stat.split_once('|').ok_or(line)?;
+        if let Some(held) = line.strip_prefix("f ") {
+            open.insert(0, held.split_once(' ').ok_or(line)?);
+        } else if let Some(stat) = line.strip_prefix("s ") {
+            let (stat, said) = stat.split_once('|').ok_or(line)?;
             let seen = read(stat).ok_or(line)?;
-            paths.entry(path.to_owned()).or_insert(seen);
-            last = Some(path);
+            let within = |(name, folder): &(&str, &str)| {
+                Some(format!("{folder}{}", said.strip_prefix(name)?))
+            };
+            let path = open.iter().find_map(within);
+            let path = path.unwrap_or_else(|| said.to_owned());
+            paths.entry(path.clone()).or_insert(seen);
+            last = Some((said, path));
         } else if let Some(link) = line.strip_prefix("l ") {
-            take_target(&mut paths, last, link).ok_or(line)?;
+            take_target(&mut paths, last.as_ref(), link).ok_or(line)?;
         } else if let Some(link) = line.strip_prefix("L ") {
             // A stranger's link: where it leads may have lines of its own.
             let mut link = link.to_owned();
@@ -127,7 +136,8 @@ pub(super) fn take(lines: &[String]) -> Result<(BTreeMap<String, Path>, Vec<Stri
                 link.push('\n');
                 link.push_str(lines.next().ok_or(line)?);
             }
-            take_target(&mut paths, last, link.trim_end_matches('\0')).ok_or(line)?;
+            let link = link.trim_end_matches('\0');
+            take_target(&mut paths, last.as_ref(), link).ok_or(line)?;
         } else if let Some(path) = line.strip_prefix("e ") {
             paths.entry(path.to_owned()).or_insert_with(Path::led);
         } else if !line.starts_with("h ") {
@@ -151,10 +161,15 @@ impl Path {
     }
 }
 
-/// Takes `PATH|TARGET`. A path may hold a bar itself: which one it is stands on the line before.
-fn take_target(paths: &mut BTreeMap<String, Path>, last: Option<&str>, link: &str) -> Option<()> {
-    let path = last?;
-    let target = link.strip_prefix(path)?.strip_prefix('|')?;
+/// Takes `PATH|TARGET`. A path may hold a bar itself: which one it is stands on the line before, as it
+/// was said there and as it is.
+fn take_target(
+    paths: &mut BTreeMap<String, Path>,
+    last: Option<&(&str, String)>,
+    link: &str,
+) -> Option<()> {
+    let (said, path) = last?;
+    let target = link.strip_prefix(said)?.strip_prefix('|')?;
     paths.get_mut(path)?.target = Some(target.to_owned());
     Some(())
 }
