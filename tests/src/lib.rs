@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+pub mod account;
 pub mod api;
 pub mod fleet;
 pub mod hunt;

@@ -250,6 +250,15 @@ mod tests {
                 number: 7,
                 known: vec!["1".to_owned(), "2".to_owned()],
             },
+            Error::NamesMeet {
+                name: "marg-shop-eu-http".to_owned(),
+                own: "shop (group eu-http)".to_owned(),
+                other: "shop-eu (group http, shop-eu.toml)".to_owned(),
+            },
+            Error::NameOfBuilders {
+                group: "bake".to_owned(),
+                phase: 5,
+            },
             Error::PhaseNotChosen {
                 inventory: "inventories/shop.toml".to_owned(),
             },

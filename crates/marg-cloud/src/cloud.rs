@@ -9,12 +9,13 @@ use async_trait::async_trait;
 
 use crate::error::CloudResult;
 use crate::new_droplet::{CreatedDroplet, NewDroplet};
+use crate::ownership::{Owned, OwnedFirewall, OwnedImage, OwnedIp, OwnedKey, OwnedVpc};
 use crate::pace::Pace;
-use crate::tag::{Owned, OwnedImage, Tag};
+use crate::tag::Tag;
 use crate::types::{
     Account, Action, ActionId, Droplet, DropletAction, DropletId, Firewall, FirewallId,
     FirewallSpec, Image, NewVpc, Region, ReservedIp, ReservedIpPlace, Size, Snapshot, SshKey,
-    SshKeyId, Vpc, VpcId,
+    TagUse, Vpc, VpcChange,
 };
 
 /// A cloud that can be asked for machines and networks.
@@ -50,10 +51,10 @@ pub trait Cloud: Send + Sync {
     /// Registers a public key. The same key twice is refused.
     async fn create_ssh_key(&self, name: &str, public_key: &str) -> CloudResult<SshKey>;
     /// Forgets a key; droplets that have it keep it.
-    async fn delete_ssh_key(&self, id: SshKeyId) -> CloudResult<()>;
+    async fn delete_ssh_key(&self, key: &OwnedKey) -> CloudResult<()>;
 
-    /// Names of all tags of the account, whether anything carries them or not.
-    async fn tags(&self) -> CloudResult<Vec<String>>;
+    /// All tags of the account, whether anything carries them or not.
+    async fn tags(&self) -> CloudResult<Vec<TagUse>>;
     /// Makes the tag exist.
     async fn create_tag(&self, tag: &Tag) -> CloudResult<()>;
     /// Removes the tag from everything and forgets it.
@@ -67,8 +68,10 @@ pub trait Cloud: Send + Sync {
     async fn vpcs(&self) -> CloudResult<Vec<Vpc>>;
     /// Makes a private network.
     async fn create_vpc(&self, vpc: &NewVpc) -> CloudResult<Vpc>;
+    /// Changes a private network; what is `None` stays.
+    async fn update_vpc(&self, vpc: &OwnedVpc, change: &VpcChange) -> CloudResult<Vpc>;
     /// Deletes a private network; refused while it has members.
-    async fn delete_vpc(&self, id: &VpcId) -> CloudResult<()>;
+    async fn delete_vpc(&self, vpc: &OwnedVpc) -> CloudResult<()>;
 
     /// All droplets with the tag. The list may lag some seconds behind creations.
     async fn droplets_tagged(&self, tag: &Tag) -> CloudResult<Vec<Droplet>>;
@@ -104,11 +107,11 @@ pub trait Cloud: Send + Sync {
     /// Replaces everything that a firewall says.
     async fn update_firewall(
         &self,
-        id: &FirewallId,
+        own: &OwnedFirewall,
         firewall: &FirewallSpec,
     ) -> CloudResult<Firewall>;
     /// Deletes a firewall.
-    async fn delete_firewall(&self, id: &FirewallId) -> CloudResult<()>;
+    async fn delete_firewall(&self, firewall: &OwnedFirewall) -> CloudResult<()>;
 
     /// All reserved addresses of the account.
     async fn reserved_ips(&self) -> CloudResult<Vec<ReservedIp>>;
@@ -117,9 +120,9 @@ pub trait Cloud: Send + Sync {
     /// Makes a reserved address.
     async fn create_reserved_ip(&self, place: &ReservedIpPlace) -> CloudResult<ReservedIp>;
     /// Begins to move the address to a droplet. Prefer [`crate::assign_reserved_ip`].
-    async fn start_assign(&self, ip: Ipv4Addr, droplet: &Owned) -> CloudResult<Action>;
+    async fn start_assign(&self, ip: &OwnedIp, droplet: &Owned) -> CloudResult<Action>;
     /// Begins to take the address off its droplet. Prefer [`crate::unassign_reserved_ip`].
-    async fn start_unassign(&self, ip: Ipv4Addr) -> CloudResult<Action>;
+    async fn start_unassign(&self, ip: &OwnedIp) -> CloudResult<Action>;
     /// Gives the address back. It must lead nowhere.
-    async fn delete_reserved_ip(&self, ip: Ipv4Addr) -> CloudResult<()>;
+    async fn delete_reserved_ip(&self, ip: &OwnedIp) -> CloudResult<()>;
 }

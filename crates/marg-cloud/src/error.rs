@@ -181,6 +181,23 @@ pub enum CloudError {
         /// The tag that is missing.
         tag: String,
     },
+    /// A thing whose name, or whose key, does not make it this environment's; marg never touches
+    /// those.
+    #[error(
+        "{what} {name} is not proved to be of environment {environment} ({why}), so marg leaves it alone. {remedy}"
+    )]
+    Stranger {
+        /// Kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The environment that asked.
+        environment: String,
+        /// What speaks against it.
+        why: String,
+        /// What the operator can do.
+        remedy: String,
+    },
     /// A droplet that is probably the fruit of a lost answer, but has no tags to prove it.
     #[error(
         "a droplet {name} ({id}) appeared after marg's request but carries no tag, so marg can neither adopt it nor safely ask for another. Add the tag {tag} to it, or delete it, and run again"

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{CloudError, CloudResult};
+use crate::tag::Tag;
 use crate::types::{ActionId, DropletId};
 
 /// The intents to create droplets, by droplet name. One journal per environment; one writer at a
@@ -25,7 +26,7 @@ pub struct Journal {
 /// One intent to create one droplet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Intent {
-    /// Unique part of the `marg-op:` tag.
+    /// What follows `marg-op:` in the tag: the environment and something unique.
     pub(crate) operation: String,
     /// When the request was last sent; written before it is.
     pub(crate) posted_at: Option<Timestamp>,
@@ -43,9 +44,12 @@ struct Intents {
 
 impl Intent {
     /// A fresh intent that nothing was sent for.
-    pub(crate) fn fresh() -> Self {
+    pub(crate) fn fresh(environment: &Tag) -> Self {
+        let environment = environment.as_str();
+        let environment = environment.strip_prefix("marg-env:").unwrap_or(environment);
+        let unique = uuid::Uuid::new_v4().simple();
         Self {
-            operation: uuid::Uuid::new_v4().simple().to_string(),
+            operation: format!("{environment}:{unique}"),
             posted_at: None,
             droplet: None,
             action: None,
@@ -156,12 +160,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.json");
         let journal = Journal::open(&path).await.unwrap();
-        let mut intent = Intent::fresh();
+        let mut intent = Intent::fresh(&Tag::environment("lab").unwrap());
         intent.posted_at = Some(Timestamp::now());
         intent.droplet = Some(DropletId(7));
         journal.record("lab-http1", &intent).await.unwrap();
         journal
-            .record("lab-redis1", &Intent::fresh())
+            .record(
+                "lab-redis1",
+                &Intent::fresh(&Tag::environment("lab").unwrap()),
+            )
             .await
             .unwrap();
 
@@ -192,7 +199,15 @@ mod tests {
         let journal = Journal::open(folder.path().join("gone/journal.json"))
             .await
             .unwrap();
-        assert!(journal.record("lab-http1", &Intent::fresh()).await.is_err());
+        assert!(
+            journal
+                .record(
+                    "lab-http1",
+                    &Intent::fresh(&Tag::environment("lab").unwrap())
+                )
+                .await
+                .is_err()
+        );
         assert_eq!(journal.intent("lab-http1"), None);
     }
 }

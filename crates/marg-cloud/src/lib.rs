@@ -10,8 +10,9 @@
 //! - the types with their pure rules: [`Droplet::readiness`], [`FirewallSpec::differences`],
 //!   [`Tag::new`], [`Owned::claim`].
 //!
-//! There is no state file. A droplet belongs to an environment because it carries its tag, and
-//! [`Owned`] is the proof that everything destructive asks for.
+//! There is no state file. A droplet belongs to an environment because it carries its tag; what
+//! has no tags is proved otherwise. [`Owner`] knows how, and gives the proofs that everything
+//! which changes or deletes asks for.
 //!
 //! ```no_run
 //! use marg_cloud::{Cloud as _, DIGITALOCEAN, DigitalOcean, Options, Tag};
@@ -24,6 +25,7 @@
 //! # }
 //! ```
 
+mod claim;
 mod cloud;
 pub mod converge;
 mod digitalocean;
@@ -31,6 +33,7 @@ mod error;
 mod fingerprint;
 mod journal;
 mod new_droplet;
+mod ownership;
 mod pace;
 mod scrub;
 mod tag;
@@ -38,6 +41,7 @@ pub mod transport;
 mod types;
 mod wait;
 
+pub use claim::{Claim, Run};
 pub use cloud::Cloud;
 pub use converge::{
     Ensured, How, Ready, assign_reserved_ip, destroy_droplet, destroy_vpc, ensure_droplet,
@@ -50,7 +54,8 @@ pub use error::{CloudError, CloudResult};
 pub use fingerprint::md5_fingerprint;
 pub use journal::Journal;
 pub use new_droplet::{BootImage, CreatedDroplet, NewDroplet};
+pub use ownership::{Owned, OwnedFirewall, OwnedImage, OwnedIp, OwnedKey, OwnedVpc, Owner};
 pub use pace::Pace;
-pub use tag::{Owned, OwnedImage, Tag};
+pub use tag::Tag;
 pub use types::*;
 pub use wait::{OnWait, Wait, WaitReason};

@@ -115,6 +115,13 @@ fn outcomes() -> Vec<CloudError> {
             name: text("golden"),
             tag: text("marg-bake:marg"),
         },
+        CloudError::Stranger {
+            what: "firewall",
+            name: text("marg-shop-eu-http"),
+            environment: text("shop"),
+            why: text("it covers marg-group:shop-eu:http"),
+            remedy: text("Rename it, or rename the environment or its group"),
+        },
         CloudError::Unclaimed {
             id,
             name: name(),
@@ -149,6 +156,7 @@ fn is_told(error: &CloudError) {
         E::Timeout { .. } | E::ActionFailed { .. } | E::Vanished { .. } | E::NotOurs { .. } => {}
         E::Unclaimed { .. } | E::ScopeMissing { .. } | E::Invalid { .. } => {}
         E::Mismatch { .. } | E::Journal { .. } | E::ImageNotOurs { .. } => {}
+        E::Stranger { .. } => {}
     }
 }
 

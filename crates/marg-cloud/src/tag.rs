@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::error::{CloudError, CloudResult};
-use crate::types::{Droplet, DropletId, Image, ImageId};
 
 /// A checked, lower-case tag name.
 ///
@@ -41,7 +40,8 @@ impl Tag {
         Tag::new(&format!("marg-group:{environment}:{group}"))
     }
 
-    /// `marg-op:<id>`: on the droplet of one intent to create; the id comes from the journal.
+    /// `marg-op:<environment>:<id>`: on the droplet of one intent to create; both come from the
+    /// journal. Earlier versions left the environment out.
     pub fn operation(id: &str) -> CloudResult<Tag> {
         Tag::new(&format!("marg-op:{id}"))
     }
@@ -69,80 +69,10 @@ impl fmt::Display for Tag {
     }
 }
 
-/// Proof that a droplet carries an environment's tag. Whatever changes or deletes a droplet asks
-/// for this proof, so nothing can touch a machine by its name or id alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owned {
-    id: DropletId,
-    name: String,
-}
-
-impl Owned {
-    /// Claims the droplet for the environment, if it carries the tag.
-    pub fn claim(droplet: &Droplet, environment: &Tag) -> CloudResult<Owned> {
-        if !droplet.has_tag(environment)? {
-            return Err(CloudError::NotOurs {
-                id: droplet.id,
-                name: droplet.name.clone(),
-                tag: environment.to_string(),
-            });
-        }
-        Ok(Owned {
-            id: droplet.id,
-            name: droplet.name.clone(),
-        })
-    }
-
-    /// The droplet's id.
-    pub fn id(&self) -> DropletId {
-        self.id
-    }
-
-    /// The droplet's name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-/// Proof that an image carries an environment's tag for baked images.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnedImage {
-    id: ImageId,
-    name: String,
-}
-
-impl OwnedImage {
-    /// Claims the image, if it carries the tag.
-    pub fn claim(image: &Image, bake: &Tag) -> CloudResult<OwnedImage> {
-        if !image.has_tag(bake)? {
-            return Err(CloudError::ImageNotOurs {
-                id: image.id,
-                name: image.name.clone(),
-                tag: bake.to_string(),
-            });
-        }
-        Ok(OwnedImage {
-            id: image.id,
-            name: image.name.clone(),
-        })
-    }
-
-    /// The image's number.
-    pub fn id(&self) -> ImageId {
-        self.id
-    }
-
-    /// The image's name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::types::tests::droplet;
 
     #[test]
     fn tags_are_checked_and_lowered() {
@@ -158,48 +88,5 @@ mod tests {
             assert_eq!(tag.as_ref().map(Tag::as_str), expected, "{name}");
         }
         assert!(Tag::new(&"x".repeat(256)).is_err());
-    }
-
-    #[test]
-    fn only_a_tagged_droplet_can_be_claimed() {
-        let ours = Tag::environment("lab").unwrap();
-        for (tags, claimed) in [
-            (r#"["marg","MARG-ENV:LAB"]"#, true),
-            (r#"["marg-env:lab2"]"#, false),
-            ("[]", false),
-        ] {
-            let machine = droplet(&format!(r#"{{"id":7,"name":"lab-http1","tags":{tags}}}"#));
-            assert_eq!(Owned::claim(&machine, &ours).is_ok(), claimed, "{tags}");
-        }
-    }
-
-    #[test]
-    fn only_a_tagged_image_can_be_claimed() {
-        let ours = Tag::bake("lab").unwrap();
-        for (tags, claimed) in [
-            (r#"["marg-bake:lab","marg-bake:lab:http"]"#, Some(true)),
-            (r#"["marg-bake:lab:http"]"#, Some(false)),
-            ("[]", Some(false)),
-            ("null", None),
-        ] {
-            let json = format!(r#"{{"id":7,"name":"golden","tags":{tags}}}"#);
-            let image: Image = serde_json::from_str(&json).unwrap();
-            let found = match OwnedImage::claim(&image, &ours) {
-                Ok(_) => Some(true),
-                Err(CloudError::ImageNotOurs { .. }) => Some(false),
-                Err(_) => None,
-            };
-            assert_eq!(found, claimed, "{tags}");
-        }
-    }
-
-    #[test]
-    fn absent_tags_are_not_no_tags() {
-        let machine = droplet(r#"{"id":7,"name":"lab-http1"}"#);
-        let error = Owned::claim(&machine, &Tag::environment("lab").unwrap()).unwrap_err();
-        assert!(matches!(
-            error,
-            CloudError::ScopeMissing { field: "tags", .. }
-        ));
     }
 }

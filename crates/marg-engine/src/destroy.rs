@@ -1,15 +1,16 @@
-//! Takes an environment down. Only what carries its tag or its name is touched, and only after
-//! whoever calls this has asked the operator.
+//! Takes an environment down. Only what is proved to be its own is touched, and only after whoever
+//! calls this has asked the operator.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 
 use futures_util::future::try_join_all;
-use marg_cloud::{Droplet, Owned, Tag, destroy_droplet, destroy_vpc, release_reserved_ip};
+use marg_cloud::{
+    Droplet, DropletId, FirewallSpec, Owned, OwnedIp, OwnedKey, Tag, TagUse, destroy_droplet,
+    destroy_vpc, md5_fingerprint, release_reserved_ip,
+};
 use marg_model::{Blueprint, Event};
 use serde::Serialize;
 
-use crate::cloud::desired;
 use crate::cloud::situation::Found;
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -38,8 +39,7 @@ impl Engine {
         &self,
         blueprint: &Blueprint,
     ) -> Result<DestroyPreview, EngineError> {
-        let found = self.situation(blueprint).await?.found;
-        let name = desired::name(blueprint);
+        let found = self.look(blueprint).await?.found;
         let mut preview = DestroyPreview::default();
         for droplet in found.builders.iter().chain(&found.droplets) {
             preview.droplets.push(droplet.name.clone());
@@ -51,83 +51,101 @@ impl Engine {
                 preview.data.push(droplet.name.clone());
             }
         }
-        let firewalls = found.firewalls.iter().filter(|f| is_ours(&name, &f.name));
-        preview
-            .others
-            .extend(firewalls.map(|firewall| format!("firewall {}", firewall.name)));
-        let vpcs = found
-            .vpcs
-            .iter()
-            .filter(|vpc| vpc.name == name && !vpc.default);
-        preview
-            .others
-            .extend(vpcs.map(|vpc| format!("vpc {}", vpc.name)));
-        let images = found.bakes.iter();
-        preview
-            .others
-            .extend(images.map(|bake| format!("image {}", bake.name)));
-        preview
-            .others
-            .extend(self.entry_of(&found).map(|ip| format!("reserved ip {ip}")));
-        preview.others.extend(
-            found
-                .ssh_key
-                .iter()
-                .map(|key| format!("ssh key {}", key.name)),
-        );
+        let firewalls = found.firewalls.iter();
+        let vpc = found.network().filter(|(vpc, _)| !vpc.default);
+        let others = firewalls
+            .map(|firewall| format!("firewall {}", firewall.name))
+            .chain(vpc.map(|(vpc, _)| format!("vpc {}", vpc.name)))
+            .chain(
+                found
+                    .bakes
+                    .iter()
+                    .map(|bake| format!("image {}", bake.name)),
+            )
+            .chain(addresses(&found).map(|own| format!("reserved ip {}", own.ip())))
+            .chain(
+                self.own_key(&found)?
+                    .map(|key| format!("ssh key {}", key.name())),
+            );
+        preview.others.extend(others);
         Ok(preview)
     }
 
-    /// Takes down everything of the environment: address, droplets, firewalls, network, key, tags, and
+    /// Takes down everything of the environment: addresses, droplets, firewalls, network, key, tags, and
     /// the images that were baked for it.
     pub async fn destroy(&self, blueprint: &Blueprint) -> Result<DestroyReport, EngineError> {
-        let found = self.situation(blueprint).await?.found;
-        let environment = Tag::new(&blueprint.tag())?;
-        let name = desired::name(blueprint);
+        let found = self.look(blueprint).await?.found;
         let mut destroyed = Vec::new();
-        if let Some(ip) = self.entry_of(&found) {
-            release_reserved_ip(self.cloud(), ip).await?;
-            self.gone(&mut destroyed, format!("reserved ip {ip}"));
+        for own in addresses(&found) {
+            // From the moment when it leads nowhere, this is the proof that it is ours.
+            self.vault().remember_entry(own.ip())?;
+            release_reserved_ip(self.cloud(), &own).await?;
+            self.vault().forget_entry()?;
+            self.gone(&mut destroyed, format!("reserved ip {}", own.ip()));
         }
         let droplets = found.droplets.iter();
-        try_join_all(droplets.map(|droplet| self.destroy_machine(&environment, droplet))).await?;
+        let tag = found.owner.tag();
+        try_join_all(droplets.map(|droplet| self.destroy_machine(tag, droplet))).await?;
         destroyed.extend(self.destroy_bakes(blueprint, &found).await?);
         let droplets = found.droplets.iter();
         destroyed.extend(droplets.map(|droplet| format!("droplet {}", droplet.name)));
-        for firewall in found.firewalls.iter().filter(|f| is_ours(&name, &f.name)) {
-            self.cloud().delete_firewall(&firewall.id).await?;
+        for firewall in &found.firewalls {
+            let own = found.owner.firewall(firewall)?;
+            self.cloud().delete_firewall(&own).await?;
             self.gone(&mut destroyed, format!("firewall {}", firewall.name));
         }
-        for vpc in found.vpcs.iter().filter(|vpc| vpc.name == name) {
-            if vpc.default {
-                // It costs nothing, and the environment's next provision uses it again.
-                let message = format!(
-                    "vpc {name} stays: it is the default of its region, which cannot be deleted"
-                );
-                self.emit(Event::Note {
-                    host: None,
-                    message,
-                });
-                continue;
-            }
-            destroy_vpc(self.cloud(), &vpc.id).await?;
-            self.gone(&mut destroyed, format!("vpc {}", vpc.name));
+        self.destroy_network(&found, &mut destroyed).await?;
+        if let Some(key) = self.own_key(&found)? {
+            self.cloud().delete_ssh_key(&key).await?;
+            self.gone(&mut destroyed, format!("ssh key {}", key.name()));
         }
-        if let Some(key) = &found.ssh_key {
-            self.cloud().delete_ssh_key(key.id).await?;
-            self.gone(&mut destroyed, format!("ssh key {}", key.name));
-        }
-        self.delete_tags(blueprint, &environment).await?;
+        self.delete_tags(&blueprint.environment.name, &found)
+            .await?;
         Ok(DestroyReport { destroyed })
     }
 
-    /// Destroys a machine of the environment, and forgets its keys.
+    async fn destroy_network(
+        &self,
+        found: &Found,
+        destroyed: &mut Vec<String>,
+    ) -> Result<(), EngineError> {
+        let Some((vpc, own)) = found.network() else {
+            return Ok(());
+        };
+        if vpc.default {
+            // It costs nothing, and the environment's next provision uses it again.
+            let message = format!(
+                "vpc {} stays: it is the default of its region, which cannot be deleted",
+                vpc.name
+            );
+            self.note(message);
+            return Ok(());
+        }
+        destroy_vpc(self.cloud(), &own).await?;
+        self.gone(destroyed, format!("vpc {}", vpc.name));
+        Ok(())
+    }
+
+    /// The environment's key in the account, unless the operator registered it under another name.
+    fn own_key(&self, found: &Found) -> Result<Option<OwnedKey>, EngineError> {
+        let fingerprint = md5_fingerprint(&self.identity().public_openssh())?;
+        let key = found.ssh_key.as_ref();
+        Ok(key.and_then(|key| found.owner.ssh_key(key, &fingerprint).ok()))
+    }
+
+    /// Destroys a machine of the environment, and forgets its keys and the tags that only it has.
     pub(crate) async fn destroy_machine(
         &self,
         environment: &Tag,
         droplet: &Droplet,
     ) -> Result<(), EngineError> {
-        destroy_droplet(self.cloud(), &Owned::claim(droplet, environment)?).await?;
+        let own = Owned::claim(droplet, environment)?;
+        // Before the droplet: afterwards nothing says any more whose they were.
+        let tags = droplet.tags.iter().flatten();
+        for tag in tags.filter(|tag| tag.to_ascii_lowercase().starts_with("marg-op:")) {
+            self.cloud().delete_tag(&Tag::new(tag)?).await?;
+        }
+        destroy_droplet(self.cloud(), &own).await?;
         let mut known = self.vault().known_hosts()?;
         known.forget(&droplet.name)?;
         self.vault().drop_first_host_key(&droplet.name)?;
@@ -156,41 +174,60 @@ impl Engine {
         Ok(destroyed)
     }
 
-    /// Deletes the tags of the environment, of its groups, phases and baked images: also of
-    /// those in which it once was, which nothing carries any more.
-    async fn delete_tags(
-        &self,
-        blueprint: &Blueprint,
-        environment: &Tag,
-    ) -> Result<(), EngineError> {
-        let name = &blueprint.environment.name;
-        let own = ["group", "phase", "bake"].map(|kind| format!("marg-{kind}:{name}:"));
-        let tags = self.cloud().tags().await?.into_iter();
-        let tags: BTreeSet<String> = tags
-            .map(|tag| tag.to_ascii_lowercase())
-            .filter(|tag| own.iter().any(|prefix| tag.starts_with(prefix)))
-            .collect();
-        for tag in tags {
-            self.cloud().delete_tag(&Tag::new(&tag)?).await?;
+    /// Deletes the tags of the environment: also those of phases and groups in which it once was,
+    /// and of creations whose droplets are gone. A tag that something else carries or that another
+    /// firewall names stays: to delete it would change that.
+    async fn delete_tags(&self, environment: &str, found: &Found) -> Result<(), EngineError> {
+        let tags = self.cloud().tags().await?;
+        for tag in tags.iter().filter(|tag| is_of(environment, &tag.name)) {
+            if let Some(who) = self.carrier(tag, found).await? {
+                self.note(format!("tag {} stays: {who}", tag.name));
+                continue;
+            }
+            self.cloud().delete_tag(&Tag::new(&tag.name)?).await?;
         }
-        self.cloud().delete_tag(&Tag::bake(name)?).await?;
-        self.cloud().delete_tag(environment).await?;
         Ok(())
     }
 
-    /// The reserved address that one of the environment's droplets holds.
-    fn entry_of(&self, found: &Found) -> Option<Ipv4Addr> {
-        let held = found.reserved.iter().find(|reserved| {
-            reserved
-                .droplet
-                .is_some_and(|id| found.droplets.iter().any(|d| d.id == id))
-        });
-        let hint = self.vault().entry_hint();
-        let free = found
-            .reserved
+    /// What else a tag is on. Lists may still show what was destroyed just now.
+    async fn carrier(&self, tag: &TagUse, found: &Found) -> Result<Option<String>, EngineError> {
+        let names = |firewall: &&marg_cloud::Firewall| {
+            let spec = FirewallSpec::of(firewall);
+            spec.names_tag(&tag.name)
+        };
+        if let Some(firewall) = found.strangers.iter().find(names) {
+            return Ok(Some(format!("firewall {} names it", firewall.name)));
+        }
+        if tag.others > 0 {
+            return Ok(Some("volumes, snapshots or databases carry it".to_owned()));
+        }
+        if tag.resources == 0 {
+            return Ok(None);
+        }
+        let own: BTreeSet<DropletId> = found
+            .builders
             .iter()
-            .find(|r| r.droplet.is_none() && Some(r.ip) == hint);
-        held.or(free).map(|reserved| reserved.ip)
+            .chain(&found.droplets)
+            .map(|one| one.id)
+            .collect();
+        let checked = Tag::new(&tag.name)?;
+        let droplets = self.cloud().droplets_tagged(&checked).await?;
+        let stranger = droplets.iter().find(|droplet| !own.contains(&droplet.id));
+        let images = self.cloud().images_tagged(&checked).await?;
+        let bakes: Vec<_> = found.bakes.iter().map(|bake| bake.id()).collect();
+        let image = images.iter().find(|image| !bakes.contains(&image.id));
+        Ok(stranger
+            .map(|droplet| format!("droplet {} ({}) carries it", droplet.name, droplet.id))
+            .or_else(|| {
+                image.map(|image| format!("image {} ({}) carries it", image.name, image.id))
+            }))
+    }
+
+    fn note(&self, message: String) {
+        self.emit(Event::Note {
+            host: None,
+            message,
+        });
     }
 
     fn gone(&self, destroyed: &mut Vec<String>, subject: String) {
@@ -202,9 +239,57 @@ impl Engine {
     }
 }
 
-/// Firewalls are named after the environment and a group.
-fn is_ours(environment: &str, firewall: &str) -> bool {
-    firewall
-        .strip_prefix(environment)
-        .is_some_and(|rest| rest.starts_with('-'))
+/// Reserved addresses of the environment: the one that leads to it, and those that an interrupted
+/// run left.
+fn addresses(found: &Found) -> impl Iterator<Item = OwnedIp> {
+    let all = found.reserved.iter();
+    all.filter_map(|reserved| found.owner.reserved_ip(reserved).ok())
+}
+
+/// Whether the tag is one that marg makes for this environment. No name has a colon, so that one
+/// environment's tags never begin like another's.
+fn is_of(environment: &str, tag: &str) -> bool {
+    let tag = tag.to_ascii_lowercase();
+    let rest = |kind: &str| {
+        let rest = tag.strip_prefix(kind)?.strip_prefix(environment)?;
+        (rest.is_empty() || rest.starts_with(':')).then_some(())
+    };
+    let kinds = [
+        "marg-env:",
+        "marg-group:",
+        "marg-phase:",
+        "marg-bake:",
+        "marg-op:",
+    ];
+    kinds.iter().any(|kind| rest(kind).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of;
+
+    #[test]
+    fn tags_of_names_that_begin_alike_are_told_apart() {
+        for (tag, environment) in [
+            ("marg-env:shop", "shop"),
+            ("MARG-group:shop:http", "shop"),
+            ("marg-op:shop:8d777f385d3dfec8", "shop"),
+            ("marg-bake:shop", "shop"),
+            ("marg-env:shop-eu", "shop-eu"),
+            ("marg-group:shop-eu:http", "shop-eu"),
+            ("marg-group:shop:eu-http", "shop"),
+            ("marg-op:8d777f385d3dfec8", ""),
+            ("marg-envy:shop", ""),
+            ("env:shop", ""),
+            ("marg", ""),
+        ] {
+            let all = ["shop", "shop-eu", "shop-eu-http"];
+            let found: Vec<_> = all.into_iter().filter(|one| is_of(one, tag)).collect();
+            let expected: Vec<_> = [environment]
+                .into_iter()
+                .filter(|one| !one.is_empty())
+                .collect();
+            assert_eq!(found, expected, "{tag}");
+        }
+    }
 }

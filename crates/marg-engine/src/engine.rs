@@ -64,15 +64,25 @@ impl Engine {
     }
 
     /// Looks at the cloud alone and compares.
+    ///
+    /// # Errors
+    /// Something that is not the environment's has a name that it needs.
     pub async fn situation(&self, blueprint: &Blueprint) -> Result<Situation, EngineError> {
-        let public_key = self.identity.public_openssh();
-        let found = Found::look(self.cloud(), blueprint, &public_key).await?;
-        let mut situation = Situation::compare(
-            blueprint,
-            (&self.options.phases, self.roles),
-            found,
-            self.vault.entry_hint(),
-        );
+        let situation = self.look(blueprint).await?;
+        let strangers = situation.found.takers(blueprint);
+        match strangers.is_empty() {
+            true => Ok(situation),
+            false => Err(EngineError::NamesTaken { strangers }),
+        }
+    }
+
+    /// The same, whoever has names that the environment needs: enough for whoever only looks, or
+    /// takes away.
+    pub async fn look(&self, blueprint: &Blueprint) -> Result<Situation, EngineError> {
+        let (public_key, hint) = (self.identity.public_openssh(), self.vault.entry_hint());
+        let found = Found::look(self.cloud(), blueprint, &public_key, hint).await?;
+        let mut situation =
+            Situation::compare(blueprint, (&self.options.phases, self.roles), found);
         situation.api_url = self.options.api_url.clone();
         Ok(situation)
     }
@@ -101,9 +111,9 @@ impl Engine {
 
     /// Looks only for the machines that exist: enough to reach them.
     pub(crate) async fn machines(&self, blueprint: &Blueprint) -> Result<Situation, EngineError> {
-        let found = Found::machines(self.cloud(), blueprint).await?;
         let hint = self.vault.entry_hint();
-        let mut situation = Situation::bind(blueprint, &self.options.phases, found, hint);
+        let found = Found::machines(self.cloud(), blueprint, hint).await?;
+        let mut situation = Situation::bind(blueprint, &self.options.phases, found);
         situation.api_url = self.options.api_url.clone();
         Ok(situation)
     }

@@ -67,6 +67,12 @@ pub enum EngineError {
         /// Droplets to create.
         wanted: usize,
     },
+    /// Things of others have names that the environment needs.
+    #[error("{}\n\nNothing was changed.", paragraphs(strangers))]
+    NamesTaken {
+        /// What they are, and why they are not the environment's.
+        strangers: Vec<marg_cloud::CloudError>,
+    },
     /// A name that is not in the blueprint.
     #[error("there is no {what} {name:?} in this environment; there are: {known}")]
     NoSuch {
@@ -184,7 +190,9 @@ impl EngineError {
     /// Which kind it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            EngineError::Cloud(_) | EngineError::DropletLimit { .. } => ErrorKind::Cloud,
+            EngineError::Cloud(_)
+            | EngineError::DropletLimit { .. }
+            | EngineError::NamesTaken { .. } => ErrorKind::Cloud,
             EngineError::Vault(_)
             | EngineError::Role(_)
             | EngineError::NoSuch { .. }
@@ -215,6 +223,12 @@ impl EngineError {
 fn destroying(hosts: &[String]) -> String {
     let options = hosts.iter().map(|host| format!("--destroy {host}"));
     options.collect::<Vec<_>>().join(" ")
+}
+
+/// One paragraph each.
+fn paragraphs(errors: &[marg_cloud::CloudError]) -> String {
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    texts.join("\n\n")
 }
 
 /// One paragraph per host.

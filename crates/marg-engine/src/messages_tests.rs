@@ -97,6 +97,15 @@ fn environments() -> Vec<EngineError> {
             present: 8,
             wanted: 4,
         },
+        EngineError::NamesTaken {
+            strangers: vec![marg_cloud::CloudError::Stranger {
+                what: "VPC",
+                name: text("marg-shop"),
+                environment: text("shop"),
+                why: text("its description is \"\""),
+                remedy: text("Rename it"),
+            }],
+        },
         EngineError::NoSuch {
             what: "host or group",
             name: text("htp1"),

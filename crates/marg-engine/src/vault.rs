@@ -177,13 +177,7 @@ impl Vault {
     /// Forgets the first key of a machine.
     pub fn drop_first_host_key(&self, droplet: &str) -> Result<(), VaultError> {
         for suffix in ["", ".pub"] {
-            let path = self.path(&format!("first-key-{droplet}{suffix}"));
-            match fs::remove_file(&path) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(io("remove", &path, source));
-                }
-                _ => {}
-            }
+            self.remove(&format!("first-key-{droplet}{suffix}"))?;
         }
         Ok(())
     }
@@ -208,6 +202,22 @@ impl Vault {
             return Ok(());
         }
         self.write("entry", &format!("{address}\n"))
+    }
+
+    /// Forgets the entry address: it was given back.
+    pub fn forget_entry(&self) -> Result<(), VaultError> {
+        self.remove("entry")
+    }
+
+    /// Removes a file that may be there.
+    fn remove(&self, name: &str) -> Result<(), VaultError> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(io("remove", &path, source))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn key(&self, name: &str) -> Result<KeyPair, VaultError> {

@@ -26,6 +26,8 @@ mod lifecycle;
 mod limits;
 mod machine_fault;
 mod machines;
+#[cfg(feature = "memory")]
+mod memory;
 mod mirror;
 mod mishap;
 mod paths;
@@ -42,6 +44,8 @@ pub use event::{LabEvent, LabSink, LabStep};
 pub use faults::{ApiFault, ApiFaultKind};
 pub use inspect::{LabMachine, LabStatus, logs, shell_command, status};
 pub use machine_fault::MachineFault;
+#[cfg(feature = "memory")]
+pub use memory::serve_in_memory;
 pub use rehearse::{api_faults, arm, disarm, heal, strike};
 pub use serve::{Config, serve};
 pub use up::{UpOptions, up};

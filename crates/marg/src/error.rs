@@ -136,6 +136,29 @@ pub enum Error {
         /// Numbers that there are.
         known: Vec<String>,
     },
+    /// Two environments would have the same name in the cloud.
+    #[error(
+        "{own} and {other} would have the same names in the cloud, {name} for one; rename an \
+         environment or a group"
+    )]
+    NamesMeet {
+        /// The name.
+        name: String,
+        /// The environment that is meant, with its group.
+        own: String,
+        /// The other one, with its group and file.
+        other: String,
+    },
+    /// A group has the name under which machines that make images are closed.
+    #[error(
+        "a group of phase {phase} is called `{group}`, as machines that make images are in the cloud; rename it"
+    )]
+    NameOfBuilders {
+        /// The group.
+        group: String,
+        /// Number of the phase.
+        phase: u8,
+    },
     /// Neither the command nor the inventory names a phase.
     #[error("which phase? Add --phase N, or write `phase = N` below [environment] in {inventory}")]
     PhaseNotChosen {

@@ -56,6 +56,7 @@ struct Readme;
 
 mod endpoint;
 mod error;
+mod names;
 mod project;
 
 pub use endpoint::{Endpoint, EndpointError};

@@ -18,6 +18,7 @@ use marg_roles::ROLES;
 
 use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::names::{meeting, taken};
 
 pub use edit::Edited;
 
@@ -35,6 +36,8 @@ pub struct Project {
     source: (String, String),
     inventory: Inventory,
     phases: Vec<Phase>,
+    /// Names of the environments whose inventories lie in the same folder, with their files.
+    neighbours: Vec<(String, String)>,
 }
 
 impl Project {
@@ -52,12 +55,14 @@ impl Project {
         let inventory = parse::inventory(&source.1, &source.0, &marg_roles::schemas(), &phases);
         let inventory = inventory.map_err(Error::Invalid)?;
         refuse_collisions(&inventory, &phases, &source)?;
+        let neighbours = neighbours(&parent)?;
         Ok(Project {
             path,
             folder: parent,
             source,
             inventory,
             phases,
+            neighbours,
         })
     }
 
@@ -86,9 +91,33 @@ impl Project {
                     inventory: self.source.0.clone(),
                 })?;
         let phase = self.phase(number)?;
+        self.refuse_meeting_names(phase)?;
         let (name, text) = &self.source;
         let blueprint = resolve::blueprint(&self.inventory, phase);
         blueprint.map_err(|misfits| Error::Invalid(misfits.locate(name, text)))
+    }
+
+    /// Refuses names that this environment and one beside it would both need in the cloud.
+    fn refuse_meeting_names(&self, phase: &Phase) -> Result<(), Error> {
+        if let Some(group) = taken(phase) {
+            return Err(Error::NameOfBuilders {
+                group: group.to_owned(),
+                phase: phase.number,
+            });
+        }
+        let own = self.inventory.environment.name.as_str();
+        for (other, file) in self.neighbours.iter().filter(|(other, _)| other != own) {
+            if let Some((name, group, theirs)) =
+                meeting((own, phase), (other.as_str(), &self.phases[..]))
+            {
+                return Err(Error::NamesMeet {
+                    name,
+                    own: format!("{own} (group {group})"),
+                    other: format!("{other} (group {theirs}, {file})"),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The phase of that number.
@@ -226,19 +255,32 @@ fn phases(inventories: &Path, folder: &Path) -> Result<Vec<Phase>, Error> {
     Ok(phases)
 }
 
-fn find_inventory(folder: &Path) -> Result<PathBuf, Error> {
-    let inventories = folder.ancestors().map(|parent| parent.join("inventories"));
-    let Some(inventories) = inventories.into_iter().find(|folder| folder.is_dir()) else {
-        return Err(Error::NoInventory {
-            folder: folder.to_owned(),
+/// Environments of the inventories in a folder. What cannot be read there is no matter of this
+/// one's: whoever uses it is told.
+fn neighbours(folder: &Path) -> Result<Vec<(String, String)>, Error> {
+    let mut found = Vec::new();
+    for file in inventory_files(folder)? {
+        let Ok(text) = fs::read_to_string(folder.join(&file)) else {
+            continue;
+        };
+        let document = text.parse::<toml_edit::DocumentMut>();
+        let name = document.ok().and_then(|document| {
+            let name = document.get("environment")?.get("name")?;
+            name.as_str().map(str::to_owned)
         });
-    };
+        found.extend(name.map(|name| (name, file)));
+    }
+    Ok(found)
+}
+
+/// Names of the inventory files in a folder.
+fn inventory_files(folder: &Path) -> Result<BTreeSet<String>, Error> {
     let unreadable = |source| Error::Read {
-        path: inventories.clone(),
+        path: folder.to_owned(),
         source,
     };
     let mut names = BTreeSet::new();
-    for entry in fs::read_dir(&inventories).map_err(unreadable)? {
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
         let name = entry
             .map_err(unreadable)?
             .file_name()
@@ -249,6 +291,17 @@ fn find_inventory(folder: &Path) -> Result<PathBuf, Error> {
             names.insert(name);
         }
     }
+    Ok(names)
+}
+
+fn find_inventory(folder: &Path) -> Result<PathBuf, Error> {
+    let inventories = folder.ancestors().map(|parent| parent.join("inventories"));
+    let Some(inventories) = inventories.into_iter().find(|folder| folder.is_dir()) else {
+        return Err(Error::NoInventory {
+            folder: folder.to_owned(),
+        });
+    };
+    let names = inventory_files(&inventories)?;
     let mut found = names.iter();
     match (found.next(), found.next()) {
         (None, _) => Err(Error::EmptyFolder {
@@ -391,6 +444,57 @@ mod tests {
             "inventories/README.md",
         ];
         assert_eq!(found(&beside, "x/y"), "ROOT/inventories/a.toml");
+    }
+
+    #[test]
+    fn environments_of_one_folder_whose_names_would_meet_in_the_cloud_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path();
+        fs::create_dir_all(folder.join("inventories")).unwrap();
+        fs::create_dir_all(folder.join("phases")).unwrap();
+        let phase = |number: u8, groups: &[&str]| {
+            let group = |name: &&str| {
+                format!("[groups.{name}]\ncount = 1\nsize = \"s-1vcpu-1gb\"\nroles = [\"base\"]\n")
+            };
+            let groups: String = groups.iter().map(group).collect();
+            let text = format!(
+                "number = {number}\ntitle = \"bare\"\nentry = \"http\"\nbudget = [0, 0]\n{groups}\
+                 [capacity]\nusers = [0, 0]\nrequests_per_user_minute = 1\n"
+            );
+            fs::write(folder.join(format!("phases/phase-{number}.toml")), text).unwrap();
+        };
+        phase(5, &["http", "eu-http"]);
+        phase(6, &["http"]);
+        phase(7, &["http", "bake"]);
+        let environment = |name: &str| {
+            let text = format!(
+                "[environment]\nname = \"{name}\"\nregion = \"fra1\"\ndomain = \"a.test\"\n"
+            );
+            fs::write(folder.join(format!("inventories/{name}.toml")), text).unwrap();
+        };
+        let blueprint = |name: &str, number: u8| {
+            let file = format!("inventories/{name}.toml");
+            let project = Project::open(Some(Path::new(&file)), folder).unwrap();
+            let blueprint = project.blueprint(Some(number));
+            blueprint.map(drop).map_err(|error| error.to_string())
+        };
+        environment("shop");
+        environment("shopeu");
+        fs::write(folder.join("inventories/broken.toml"), "[environment").unwrap();
+        assert_eq!(blueprint("shop", 5), Ok(()));
+        environment("shop-eu");
+        let met = blueprint("shop", 5).unwrap_err();
+        assert!(
+            met.contains("marg-shop-eu-http") && met.contains("shop-eu.toml"),
+            "{met}"
+        );
+        assert_eq!(blueprint("shop", 6), Ok(()));
+        assert!(
+            blueprint("shop-eu", 6)
+                .unwrap_err()
+                .contains("marg-shop-eu-http")
+        );
+        assert!(blueprint("shop", 7).unwrap_err().contains("`bake`"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ Examples:
 /// Asks for prices and prints.
 pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let session = context.session(args.phase, Shape::Document).await?;
-    let situation = session.engine.situation(&session.blueprint).await?;
+    let situation = session.engine.look(&session.blueprint).await?;
     let sizes = situation.found.sizes.iter();
     let prices = sizes
         .map(|size| (size.slug.clone(), size.price_monthly))

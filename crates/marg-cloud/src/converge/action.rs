@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::cloud::Cloud;
 use crate::error::{CloudError, CloudResult, contains_any};
+use crate::ownership::Owned;
 use crate::pace::Poll;
-use crate::tag::Owned;
 use crate::types::{ActionId, ActionStatus, DropletAction};
 
 /// Starts an action as soon as nothing else runs on the droplet, and waits for its end.

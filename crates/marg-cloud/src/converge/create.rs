@@ -54,12 +54,14 @@ pub async fn ensure_droplet(
     new: &NewDroplet,
 ) -> CloudResult<Ensured> {
     new.check()?;
-    let mut intent = journal.intent(&new.name).unwrap_or_else(Intent::fresh);
+    let mut intent = journal
+        .intent(&new.name)
+        .unwrap_or_else(|| Intent::fresh(&new.environment));
     if let Some(id) = intent.droplet {
         if let Some(ensured) = recorded(cloud, new, &intent, id).await? {
             return Ok(ensured);
         }
-        intent = Intent::fresh();
+        intent = Intent::fresh(&new.environment);
     }
     let mut unknown = None;
     for posts_left in (0..=POSTS).rev() {

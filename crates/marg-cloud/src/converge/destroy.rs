@@ -4,9 +4,8 @@ use tokio::time::Instant;
 
 use crate::cloud::Cloud;
 use crate::error::{CloudError, CloudResult, contains_any};
+use crate::ownership::{Owned, OwnedVpc};
 use crate::pace::Poll;
-use crate::tag::Owned;
-use crate::types::VpcId;
 
 /// Deletes a droplet of the environment and waits until the cloud no longer knows it.
 ///
@@ -38,11 +37,15 @@ pub async fn destroy_droplet(cloud: &dyn Cloud, droplet: &Owned) -> CloudResult<
 
 /// Deletes a private network. Its members leave it some time after they are gone themselves, so
 /// a refusal because of members is waited out.
-pub async fn destroy_vpc(cloud: &dyn Cloud, id: &VpcId) -> CloudResult<()> {
+pub async fn destroy_vpc(cloud: &dyn Cloud, vpc: &OwnedVpc) -> CloudResult<()> {
     let pace = cloud.pace();
-    let mut poll = Poll::new(pace, format!("the end of VPC {id}"), pace.delete_for);
+    let mut poll = Poll::new(
+        pace,
+        format!("the end of VPC {}", vpc.name()),
+        pace.delete_for,
+    );
     loop {
-        match cloud.delete_vpc(id).await {
+        match cloud.delete_vpc(vpc).await {
             Err(error) if has_members(&error) => poll.pause(error).await?,
             other => return other,
         }

@@ -6,6 +6,7 @@ use std::future::Future;
 use crate::cloud::Cloud;
 use crate::error::{CloudError, CloudResult, contains_any};
 use crate::fingerprint::md5_fingerprint;
+use crate::ownership::Owner;
 use crate::pace::{Pace, Poll};
 use crate::types::{Firewall, FirewallId, FirewallSpec, NewVpc, SshKey, Vpc};
 
@@ -26,8 +27,8 @@ pub async fn ensure_ssh_key(
 }
 
 /// Makes the private network exist. One of the same name in another region, or with another
-/// range, is an error: neither can be changed.
-pub async fn ensure_vpc(cloud: &dyn Cloud, new: &NewVpc) -> CloudResult<Vpc> {
+/// range, is an error: neither can be changed. So is one that is not the environment's.
+pub async fn ensure_vpc(cloud: &dyn Cloud, owner: &Owner, new: &NewVpc) -> CloudResult<Vpc> {
     let vpc = find_or_create(
         cloud.pace(),
         &format!("VPC {}", new.name),
@@ -38,6 +39,7 @@ pub async fn ensure_vpc(cloud: &dyn Cloud, new: &NewVpc) -> CloudResult<Vpc> {
         || cloud.create_vpc(new),
     )
     .await?;
+    owner.vpc(&vpc)?;
     let range = new.ip_range.as_ref().unwrap_or(&vpc.ip_range);
     if vpc.region != new.region || vpc.ip_range != *range {
         return Err(CloudError::Mismatch {
@@ -51,9 +53,11 @@ pub async fn ensure_vpc(cloud: &dyn Cloud, new: &NewVpc) -> CloudResult<Vpc> {
 }
 
 /// Makes the firewall exist and say what `spec` says; the flag tells whether anything changed.
-/// See [`wait_until_enforced`] for the droplets to obey.
+/// See [`wait_until_enforced`] for the droplets to obey. One of the same name that is not the
+/// environment's is an error.
 pub async fn ensure_firewall(
     cloud: &dyn Cloud,
+    owner: &Owner,
     spec: &FirewallSpec,
 ) -> CloudResult<(Firewall, bool)> {
     let mut created = false;
@@ -74,10 +78,11 @@ pub async fn ensure_firewall(
             find_or_create(cloud.pace(), &what, present, create).await?
         }
     };
+    let own = owner.firewall(&firewall)?;
     if spec.differences(&firewall).is_empty() {
         return Ok((firewall, created));
     }
-    Ok((cloud.update_firewall(&firewall.id, spec).await?, true))
+    Ok((cloud.update_firewall(&own, spec).await?, true))
 }
 
 /// Waits until every droplet obeys the firewall. Only then is a port known to be closed.

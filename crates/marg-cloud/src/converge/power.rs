@@ -3,8 +3,8 @@
 use crate::cloud::Cloud;
 use crate::converge::action::run_action;
 use crate::error::{CloudError, CloudResult};
+use crate::ownership::Owned;
 use crate::pace::Poll;
-use crate::tag::Owned;
 use crate::types::{Droplet, DropletAction, DropletStatus};
 
 /// Switches a droplet off: the guest is asked to shut down, and when it does not in time the

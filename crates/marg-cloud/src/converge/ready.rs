@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::cloud::Cloud;
 use crate::error::{CloudError, CloudResult};
+use crate::ownership::Owned;
 use crate::pace::Poll;
-use crate::tag::{Owned, Tag};
+use crate::tag::Tag;
 use crate::types::{Addresses, Droplet, DropletId};
 
 /// A droplet that is active, unlocked, tagged and has both addresses.

@@ -1,12 +1,10 @@
 //! Reserved IPs: the stable public entry, moved between droplets without touching DNS.
 
-use std::net::Ipv4Addr;
-
 use crate::cloud::Cloud;
 use crate::converge::action::wait_for_action;
 use crate::error::{CloudError, CloudResult};
+use crate::ownership::{Owned, OwnedIp};
 use crate::pace::Poll;
-use crate::tag::Owned;
 use crate::types::{Action, DropletId, ReservedIp, ReservedIpPlace};
 
 /// Makes sure that a reserved IP leads to the droplet, and returns it.
@@ -28,11 +26,15 @@ pub async fn ensure_reserved_ip(cloud: &dyn Cloud, droplet: &Owned) -> CloudResu
             .into_iter()
             .find(|ip| ip.droplet == Some(droplet.id()))
         {
-            return assign_reserved_ip(cloud, found.ip, droplet).await;
+            let own = OwnedIp::made_for(droplet, found.ip);
+            return assign_reserved_ip(cloud, &own, droplet).await;
         }
         let place = ReservedIpPlace::Droplet(droplet.id());
         match cloud.create_reserved_ip(&place).await {
-            Ok(made) => return assign_reserved_ip(cloud, made.ip, droplet).await,
+            Ok(made) => {
+                let own = OwnedIp::made_for(droplet, made.ip);
+                return assign_reserved_ip(cloud, &own, droplet).await;
+            }
             Err(error @ CloudError::OutcomeUnknown { .. }) => poll.pause(error).await?,
             Err(error) if error.is_busy() => poll.pause(error).await?,
             // After a lost answer, a refusal means that the first request was carried out.
@@ -45,27 +47,38 @@ pub async fn ensure_reserved_ip(cloud: &dyn Cloud, droplet: &Owned) -> CloudResu
 /// Makes the address lead to the droplet and waits until it does.
 pub async fn assign_reserved_ip(
     cloud: &dyn Cloud,
-    ip: Ipv4Addr,
+    ip: &OwnedIp,
     droplet: &Owned,
 ) -> CloudResult<ReservedIp> {
-    let what = format!("reserved IP {ip} to lead to droplet {}", droplet.name());
+    let what = format!(
+        "reserved IP {} to lead to droplet {}",
+        ip.ip(),
+        droplet.name()
+    );
     lead(cloud, ip, Some(droplet), &what).await
 }
 
 /// Makes the address lead nowhere and waits until it does. One that is gone leads nowhere.
-pub async fn unassign_reserved_ip(cloud: &dyn Cloud, ip: Ipv4Addr) -> CloudResult<()> {
-    match lead(cloud, ip, None, &format!("reserved IP {ip} to be free")).await {
+pub async fn unassign_reserved_ip(cloud: &dyn Cloud, ip: &OwnedIp) -> CloudResult<()> {
+    match lead(
+        cloud,
+        ip,
+        None,
+        &format!("reserved IP {} to be free", ip.ip()),
+    )
+    .await
+    {
         Ok(_) | Err(CloudError::NotFound { .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
 /// Frees the address and gives it back; from then on it may be anybody's.
-pub async fn release_reserved_ip(cloud: &dyn Cloud, ip: Ipv4Addr) -> CloudResult<()> {
+pub async fn release_reserved_ip(cloud: &dyn Cloud, ip: &OwnedIp) -> CloudResult<()> {
     let pace = cloud.pace();
     let mut poll = Poll::new(
         pace,
-        format!("the end of reserved IP {ip}"),
+        format!("the end of reserved IP {}", ip.ip()),
         pace.delete_for,
     );
     unassign_reserved_ip(cloud, ip).await?;
@@ -79,11 +92,11 @@ pub async fn release_reserved_ip(cloud: &dyn Cloud, ip: Ipv4Addr) -> CloudResult
 
 async fn lead(
     cloud: &dyn Cloud,
-    ip: Ipv4Addr,
+    own: &OwnedIp,
     target: Option<&Owned>,
     what: &str,
 ) -> CloudResult<ReservedIp> {
-    let pace = cloud.pace();
+    let (pace, ip) = (cloud.pace(), own.ip());
     let wanted: Option<DropletId> = target.map(Owned::id);
     let mut poll = Poll::new(pace, what, pace.action_for);
     loop {
@@ -91,7 +104,7 @@ async fn lead(
             Some(address) if address.locked => poll.pause("it is being moved").await?,
             Some(address) if address.droplet == wanted => return Ok(address),
             Some(address) => {
-                let last_seen = match start(cloud, ip, target).await? {
+                let last_seen = match start(cloud, own, target).await? {
                     Ok(action) => ended(cloud, what, &action).await?,
                     Err(reason) => reason,
                 };
@@ -115,7 +128,7 @@ async fn lead(
 /// Asks for the move; the inner error is a reason to look again and not to fail.
 async fn start(
     cloud: &dyn Cloud,
-    ip: Ipv4Addr,
+    ip: &OwnedIp,
     target: Option<&Owned>,
 ) -> CloudResult<Result<Action, String>> {
     let started = match target {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::cloud::Cloud;
 use crate::converge::action::run_action;
 use crate::error::{CloudError, CloudResult};
+use crate::ownership::Owned;
 use crate::pace::Poll;
-use crate::tag::{Owned, Tag};
+use crate::tag::Tag;
 use crate::types::{DropletAction, Image, Snapshot};
 
 /// Orders whose outcomes stay unknown, before marg gives up.

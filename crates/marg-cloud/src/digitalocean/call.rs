@@ -50,6 +50,10 @@ impl Call {
         Self::new(Method::PUT, path, Repeat::Safe).body(body)
     }
 
+    pub(super) fn patch(path: impl Into<String>, body: Value) -> Self {
+        Self::new(Method::PATCH, path, Repeat::Safe).body(body)
+    }
+
     /// A POST that creates or starts something.
     pub(super) fn create(path: impl Into<String>, body: Value) -> Self {
         Self::new(Method::POST, path, Repeat::Never).body(body)

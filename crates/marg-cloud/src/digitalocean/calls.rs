@@ -12,19 +12,14 @@ use super::wire;
 use crate::cloud::Cloud;
 use crate::error::{CloudError, CloudResult};
 use crate::new_droplet::{CreatedDroplet, NewDroplet};
+use crate::ownership::{Owned, OwnedFirewall, OwnedImage, OwnedIp, OwnedKey, OwnedVpc};
 use crate::pace::Pace;
-use crate::tag::{Owned, OwnedImage, Tag};
+use crate::tag::Tag;
 use crate::types::{
     Account, Action, ActionId, Droplet, DropletAction, DropletId, Firewall, FirewallId,
     FirewallSpec, Image, NewVpc, Region, ReservedIp, ReservedIpPlace, Size, Snapshot, SshKey,
-    SshKeyId, Vpc, VpcId,
+    TagUse, Vpc, VpcChange,
 };
-
-/// A tag in a list; what it is on is not asked.
-#[derive(serde::Deserialize)]
-struct TagName {
-    name: String,
-}
 
 #[async_trait]
 impl Cloud for DigitalOcean {
@@ -106,16 +101,15 @@ impl Cloud for DigitalOcean {
             .await
     }
 
-    async fn delete_ssh_key(&self, id: SshKeyId) -> CloudResult<()> {
+    async fn delete_ssh_key(&self, key: &OwnedKey) -> CloudResult<()> {
         self.http
-            .delete(&Call::delete(format!("/v2/account/keys/{id}")))
+            .delete(&Call::delete(format!("/v2/account/keys/{}", key.id())))
             .await
     }
 
-    async fn tags(&self) -> CloudResult<Vec<String>> {
-        let name = |tag: &TagName| tag.name.clone();
-        let tags = self.http.list(Call::get("/v2/tags"), "tags", name).await?;
-        Ok(tags.into_iter().map(|tag| tag.name).collect())
+    async fn tags(&self) -> CloudResult<Vec<TagUse>> {
+        let name = |tag: &TagUse| tag.name.clone();
+        self.http.list(Call::get("/v2/tags"), "tags", name).await
     }
 
     async fn create_tag(&self, tag: &Tag) -> CloudResult<()> {
@@ -157,9 +151,14 @@ impl Cloud for DigitalOcean {
             .await
     }
 
-    async fn delete_vpc(&self, id: &VpcId) -> CloudResult<()> {
+    async fn update_vpc(&self, vpc: &OwnedVpc, change: &VpcChange) -> CloudResult<Vpc> {
+        let call = Call::patch(format!("/v2/vpcs/{}", vpc.id()), json!(change));
+        self.http.object(&call, "vpc").await
+    }
+
+    async fn delete_vpc(&self, vpc: &OwnedVpc) -> CloudResult<()> {
         self.http
-            .delete(&Call::delete(format!("/v2/vpcs/{id}")))
+            .delete(&Call::delete(format!("/v2/vpcs/{}", vpc.id())))
             .await
     }
 
@@ -261,16 +260,19 @@ impl Cloud for DigitalOcean {
 
     async fn update_firewall(
         &self,
-        id: &FirewallId,
+        own: &OwnedFirewall,
         firewall: &FirewallSpec,
     ) -> CloudResult<Firewall> {
-        let call = Call::put(format!("/v2/firewalls/{id}"), wire::firewall(firewall));
+        let call = Call::put(
+            format!("/v2/firewalls/{}", own.id()),
+            wire::firewall(firewall),
+        );
         self.http.object(&call, "firewall").await
     }
 
-    async fn delete_firewall(&self, id: &FirewallId) -> CloudResult<()> {
+    async fn delete_firewall(&self, firewall: &OwnedFirewall) -> CloudResult<()> {
         self.http
-            .delete(&Call::delete(format!("/v2/firewalls/{id}")))
+            .delete(&Call::delete(format!("/v2/firewalls/{}", firewall.id())))
             .await
     }
 
@@ -292,21 +294,21 @@ impl Cloud for DigitalOcean {
         self.http.object(&call, "reserved_ip").await
     }
 
-    async fn start_assign(&self, ip: Ipv4Addr, droplet: &Owned) -> CloudResult<Action> {
+    async fn start_assign(&self, ip: &OwnedIp, droplet: &Owned) -> CloudResult<Action> {
         let body = json!({ "type": "assign", "droplet_id": droplet.id() });
-        let call = Call::create(format!("/v2/reserved_ips/{ip}/actions"), body);
+        let call = Call::create(format!("/v2/reserved_ips/{}/actions", ip.ip()), body);
         self.http.object(&call, "action").await
     }
 
-    async fn start_unassign(&self, ip: Ipv4Addr) -> CloudResult<Action> {
+    async fn start_unassign(&self, ip: &OwnedIp) -> CloudResult<Action> {
         let body = json!({ "type": "unassign" });
-        let call = Call::create(format!("/v2/reserved_ips/{ip}/actions"), body);
+        let call = Call::create(format!("/v2/reserved_ips/{}/actions", ip.ip()), body);
         self.http.object(&call, "action").await
     }
 
-    async fn delete_reserved_ip(&self, ip: Ipv4Addr) -> CloudResult<()> {
+    async fn delete_reserved_ip(&self, ip: &OwnedIp) -> CloudResult<()> {
         self.http
-            .delete(&Call::delete(format!("/v2/reserved_ips/{ip}")))
+            .delete(&Call::delete(format!("/v2/reserved_ips/{}", ip.ip())))
             .await
     }
 }

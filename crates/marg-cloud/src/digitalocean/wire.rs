@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::new_droplet::{BootImage, NewDroplet};
-use crate::tag::{Owned, Tag};
+use crate::ownership::Owned;
+use crate::tag::Tag;
 use crate::types::{DropletAction, FirewallSpec, ReservedIpPlace, Rule, Snapshot};
 
 /// Longest part of a strange error body that is worth showing.

@@ -126,6 +126,25 @@ impl Firewall {
 }
 
 impl FirewallSpec {
+    /// What a firewall says now.
+    pub fn of(firewall: &Firewall) -> FirewallSpec {
+        FirewallSpec {
+            name: firewall.name.clone(),
+            inbound: firewall.inbound_rules.clone(),
+            outbound: firewall.outbound_rules.clone(),
+            tags: firewall.tags.clone(),
+            droplet_ids: firewall.droplet_ids.clone(),
+        }
+    }
+
+    /// Whether it covers, lets in or lets out what carries the tag.
+    pub fn names_tag(&self, tag: &str) -> bool {
+        let rules = self.inbound.iter().chain(&self.outbound);
+        let peers = rules.flat_map(|rule| &rule.peers.tags);
+        let mut tags = self.tags.iter().chain(peers);
+        tags.any(|own| own.eq_ignore_ascii_case(tag))
+    }
+
     /// What would change, one line each: `- ` for what the cloud has too much, `+ ` for what it
     /// lacks, sorted. Empty means equal.
     ///

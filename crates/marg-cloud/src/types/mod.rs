@@ -21,7 +21,7 @@ pub use droplet::{
 };
 pub use firewall::{Firewall, FirewallSpec, FirewallStatus, Peers, Rule};
 pub use ids::{ActionId, DropletId, FirewallId, ImageId, SshKeyId, VpcId};
-pub use network::{NewVpc, ReservedIp, ReservedIpPlace, SshKey, Vpc};
+pub use network::{NewVpc, ReservedIp, ReservedIpPlace, SshKey, TagUse, Vpc, VpcChange};
 
 /// Whether the tag is among those that the cloud shows of a thing.
 fn tagged(tags: Option<&[String]>, tag: &Tag) -> CloudResult<bool> {

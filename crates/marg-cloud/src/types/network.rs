@@ -22,6 +22,74 @@ pub struct Vpc {
     /// Whether it is its region's default; such a network can never be deleted.
     #[serde(default, deserialize_with = "null_as_default")]
     pub default: bool,
+    /// For people, and for [`Claim`](crate::Claim).
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub description: String,
+}
+
+/// What is to be changed of a private network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VpcChange {
+    /// Another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Another description.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Only ever true: the one that was the region's default is it no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<bool>,
+}
+
+/// A tag, and on how many things it is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "TagAnswer")]
+#[non_exhaustive]
+pub struct TagUse {
+    /// Its name.
+    pub name: String,
+    /// How many things of any kind carry it.
+    pub resources: u64,
+    /// How many of them are neither droplets nor images: marg makes no such things.
+    pub others: u64,
+}
+
+#[derive(Deserialize)]
+struct TagAnswer {
+    name: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    resources: TagResources,
+}
+
+#[derive(Default, Deserialize)]
+struct TagResources {
+    #[serde(default, deserialize_with = "null_as_default")]
+    count: u64,
+    #[serde(default, deserialize_with = "null_as_default")]
+    droplets: TagCount,
+    #[serde(default, deserialize_with = "null_as_default")]
+    images: TagCount,
+}
+
+#[derive(Default, Deserialize)]
+struct TagCount {
+    #[serde(default, deserialize_with = "null_as_default")]
+    count: u64,
+}
+
+impl From<TagAnswer> for TagUse {
+    fn from(answer: TagAnswer) -> TagUse {
+        let TagResources {
+            count,
+            droplets,
+            images,
+        } = answer.resources;
+        TagUse {
+            name: answer.name,
+            resources: count,
+            others: count.saturating_sub(droplets.count + images.count),
+        }
+    }
 }
 
 /// A private network to be made.

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use marg_cloud::{
-    ActionId, Cloud as _, CloudError, DropletAction, DropletId, VpcId, destroy_droplet,
-    destroy_vpc, run_action, wait_for_action, wait_until_ready,
+    ActionId, Cloud as _, CloudError, DropletAction, DropletId, destroy_droplet, destroy_vpc,
+    run_action, wait_for_action, wait_until_ready,
 };
 use serde_json::{Value, json};
 
-use crate::script::{action, droplet, environment, gone, ok, owned, script};
+use crate::script::{action, droplet, environment, gone, ok, own_vpc, owned, script};
 use crate::server::{Reply, Server};
 
 #[tokio::test]
@@ -152,16 +152,12 @@ async fn a_network_is_deleted_when_its_last_member_has_left() {
         ],
     )]))
     .await;
-    destroy_vpc(&server.cloud(), &VpcId("v-1".to_owned()))
-        .await
-        .unwrap();
+    destroy_vpc(&server.cloud(), &own_vpc()).await.unwrap();
     assert_eq!(server.requests().len(), 3);
 
     let forbidden = Reply::refused(403, "You are not authorized");
     let server = Server::start(script(vec![("DELETE /v2/vpcs/v-1", vec![forbidden])])).await;
-    let error = destroy_vpc(&server.cloud(), &VpcId("v-1".to_owned()))
-        .await
-        .unwrap_err();
+    let error = destroy_vpc(&server.cloud(), &own_vpc()).await.unwrap_err();
     assert!(matches!(error, CloudError::Forbidden { .. }), "{error}");
 }
 

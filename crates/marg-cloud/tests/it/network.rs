@@ -1,9 +1,9 @@
 //! SSH keys, private networks, firewalls and reserved addresses.
 
 use marg_cloud::{
-    Cloud as _, DropletId, FirewallId, FirewallSpec, NewVpc, Peers, Rule, assign_reserved_ip,
-    ensure_firewall, ensure_reserved_ip, ensure_ssh_key, ensure_vpc, release_reserved_ip,
-    wait_until_enforced,
+    Cloud as _, CloudError, DropletId, FirewallId, FirewallSpec, NewVpc, OwnedIp, Owner, Peers,
+    Rule, assign_reserved_ip, ensure_firewall, ensure_reserved_ip, ensure_ssh_key, ensure_vpc,
+    release_reserved_ip, wait_until_enforced,
 };
 use serde_json::{Value, json};
 
@@ -19,7 +19,11 @@ async fn tags_are_listed_whether_anything_carries_them_or_not() {
     let tags = json!({"tags": [tag("marg-env:lab", 2), tag("marg-phase:lab:2", 0)]});
     let server = Server::start(script(vec![("GET /v2/tags", vec![ok(tags)])])).await;
     let found = server.cloud().tags().await.unwrap();
-    assert_eq!(found, ["marg-env:lab", "marg-phase:lab:2"]);
+    let found: Vec<_> = found
+        .iter()
+        .map(|tag| (&*tag.name, tag.resources))
+        .collect();
+    assert_eq!(found, [("marg-env:lab", 2), ("marg-phase:lab:2", 0)]);
 }
 
 #[tokio::test]
@@ -50,8 +54,10 @@ async fn a_key_is_found_by_its_fingerprint_and_never_listed() {
 
 #[tokio::test]
 async fn a_network_is_found_by_name_and_cannot_change() {
-    let vpc =
-        |range: &str| json!({"id": "v-1", "name": "marg-lab", "region": "fra1", "ip_range": range});
+    let vpc = |range: &str| {
+        json!({"id": "v-1", "name": "marg-lab", "region": "fra1", "ip_range": range,
+        "description": "marg: environment lab"})
+    };
     let list = |vpcs: Vec<Value>| ok(json!({ "vpcs": vpcs }));
     let new = NewVpc {
         name: "marg-lab".to_owned(),
@@ -74,12 +80,19 @@ async fn a_network_is_found_by_name_and_cannot_change() {
             ("POST /v2/vpcs", posts),
         ]))
         .await;
-        assert_eq!(ensure_vpc(&server.cloud(), &new).await.unwrap().id.0, "v-1");
+        assert_eq!(
+            ensure_vpc(&server.cloud(), &lab(), &new)
+                .await
+                .unwrap()
+                .id
+                .0,
+            "v-1"
+        );
         assert_eq!(server.count("POST /v2/vpcs"), sent);
     }
     let other = list(vec![vpc("10.99.0.0/20")]);
     let server = Server::start(script(vec![("GET /v2/vpcs", vec![other])])).await;
-    let error = ensure_vpc(&server.cloud(), &new).await.unwrap_err();
+    let error = ensure_vpc(&server.cloud(), &lab(), &new).await.unwrap_err();
     assert!(
         error
             .to_string()
@@ -88,9 +101,57 @@ async fn a_network_is_found_by_name_and_cannot_change() {
     );
 }
 
+#[tokio::test]
+async fn what_only_has_the_name_is_neither_used_nor_changed() {
+    let strange = json!({"vpcs": [{"id": "v-1", "name": "marg-lab", "region": "fra1",
+        "ip_range": "10.10.0.0/20", "description": "ours"}]});
+    let mut other = firewall("81", "succeeded");
+    other["tags"] = json!(["marg-group:lab-http:http"]);
+    let server = Server::start(script(vec![
+        ("GET /v2/vpcs", vec![ok(strange)]),
+        (
+            "GET /v2/firewalls",
+            vec![ok(json!({ "firewalls": [other] }))],
+        ),
+    ]))
+    .await;
+    let new = NewVpc {
+        name: "marg-lab".to_owned(),
+        region: "fra1".to_owned(),
+        ip_range: None,
+        description: "marg: environment lab".to_owned(),
+    };
+    let cloud = server.cloud();
+    let errors = [
+        ensure_vpc(&cloud, &lab(), &new).await.unwrap_err(),
+        ensure_firewall(&cloud, &lab(), &web_firewall())
+            .await
+            .unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, CloudError::Stranger { .. }), "{error}");
+    }
+    let sent: Vec<String> = server.requests().iter().map(Request::line).collect();
+    assert_eq!(sent, ["GET /v2/vpcs", "GET /v2/firewalls"]);
+}
+
+/// The environment that asks.
+fn lab() -> Owner {
+    Owner::new("lab").unwrap()
+}
+
+/// The address, which leads to droplet 7 and so is the environment's.
+fn own_ip() -> OwnedIp {
+    let droplet = json!({"id": 7, "name": "lab-http1", "tags": ["marg-env:lab"]});
+    let droplet = serde_json::from_value(droplet).unwrap();
+    let address = serde_json::from_value(address(Some(7), false)).unwrap();
+    let owner = lab().knowing(&[droplet], &[]).unwrap();
+    owner.reserved_ip(&address).unwrap()
+}
+
 fn web_firewall() -> FirewallSpec {
     FirewallSpec {
-        name: "marg-lab".to_owned(),
+        name: "marg-lab-http".to_owned(),
         inbound: vec![Rule {
             protocol: "tcp".to_owned(),
             ports: "80".to_owned(),
@@ -99,13 +160,13 @@ fn web_firewall() -> FirewallSpec {
                 ..Peers::default()
             },
         }],
-        tags: vec!["marg-env:lab".to_owned()],
+        tags: vec!["marg-group:lab:http".to_owned()],
         ..FirewallSpec::default()
     }
 }
 
 fn firewall(ports: &str, status: &str) -> Value {
-    json!({"id": "f-1", "name": "marg-lab", "status": status, "tags": ["marg-env:lab"],
+    json!({"id": "f-1", "name": "marg-lab-http", "status": status, "tags": ["marg-group:lab:http"],
         "inbound_rules": [{"protocol": "tcp", "ports": ports,
             "sources": {"addresses": ["0.0.0.0/0"]}}],
         "outbound_rules": [], "droplet_ids": [], "pending_changes": []})
@@ -147,7 +208,7 @@ async fn a_firewall_is_made_changed_or_left_alone() {
             ("PUT /v2/firewalls/f-1", vec![ok(one("80"))]),
         ]))
         .await;
-        let (found, changed) = ensure_firewall(&server.cloud(), &web_firewall())
+        let (found, changed) = ensure_firewall(&server.cloud(), &lab(), &web_firewall())
             .await
             .unwrap();
         assert_eq!(found.id.0, "f-1");
@@ -240,8 +301,7 @@ async fn an_address_is_moved_until_it_leads_there() {
         ),
     ]))
     .await;
-    let ip = "198.18.9.9".parse().unwrap();
-    let moved = assign_reserved_ip(&server.cloud(), ip, &owned(7))
+    let moved = assign_reserved_ip(&server.cloud(), &own_ip(), &owned(7))
         .await
         .unwrap();
     assert_eq!(moved.droplet, Some(DropletId(7)));
@@ -258,7 +318,7 @@ async fn an_address_is_freed_before_it_is_given_back() {
         ("DELETE /v2/reserved_ips/198.18.9.9", vec![gone()]),
     ]))
     .await;
-    release_reserved_ip(&server.cloud(), "198.18.9.9".parse().unwrap())
+    release_reserved_ip(&server.cloud(), &own_ip())
         .await
         .unwrap();
     let lines: Vec<String> = server.requests().iter().map(Request::line).collect();

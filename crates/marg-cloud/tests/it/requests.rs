@@ -275,10 +275,7 @@ async fn no_token_is_ever_shown() {
 async fn what_is_gone_is_deleted_and_what_is_absent_is_none() {
     let server = Server::start(|_| Reply::not_found()).await;
     let cloud = server.cloud();
-    cloud
-        .delete_vpc(&marg_cloud::VpcId("v-1".to_owned()))
-        .await
-        .unwrap();
+    cloud.delete_vpc(&crate::script::own_vpc()).await.unwrap();
     assert_eq!(cloud.droplet(DropletId(7)).await.unwrap(), None);
     assert_eq!(cloud.find_image("debian-13-x64").await.unwrap(), None);
 }

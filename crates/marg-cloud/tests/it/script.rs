@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use marg_cloud::{Owned, Tag};
+use marg_cloud::{Owned, OwnedVpc, Owner, Tag};
 use serde_json::{Value, json};
 
 use crate::server::{Reply, Request};
@@ -24,6 +24,13 @@ pub fn owned(id: u64) -> Owned {
     let ours = json!(["marg-env:lab"]);
     let droplet = serde_json::from_value(droplet(id, "active", ours)).unwrap();
     Owned::claim(&droplet, &environment()).unwrap()
+}
+
+pub fn own_vpc() -> OwnedVpc {
+    let vpc = json!({"id": "v-1", "name": "marg-lab", "region": "fra1",
+        "ip_range": "10.10.0.0/20", "description": "marg: environment lab"});
+    let vpc = serde_json::from_value(vpc).unwrap();
+    Owner::new("lab").unwrap().vpc(&vpc).unwrap()
 }
 
 pub fn action(id: u64, status: &str) -> Value {

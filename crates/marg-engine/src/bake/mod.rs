@@ -11,8 +11,8 @@ mod recipe;
 
 use futures_util::future::join_all;
 use marg_cloud::{
-    Droplet, Journal, Owned, Snapshot, Tag, ensure_firewall, keep_snapshot, snapshots_at_rest,
-    wait_until_enforced,
+    Droplet, Journal, Owned, Owner, Snapshot, Tag, ensure_firewall, keep_snapshot,
+    snapshots_at_rest, wait_until_enforced,
 };
 use marg_model::{Blueprint, Event};
 use serde::Serialize;
@@ -159,9 +159,10 @@ impl Engine {
         };
         let present = recipes.iter().filter(there).count();
         check_limit(self.cloud(), recipes.len() - present).await?;
-        let making = Making::of(self, blueprint)?;
+        let owner = &situation.found.owner;
+        let making = Making::of(self, blueprint, owner);
         let (ground, ()) = tokio::try_join!(making.ground(), making.all_tags())?;
-        self.close_builders(blueprint).await?;
+        self.close_builders(blueprint, owner).await?;
         let journal = Journal::open(self.vault().path("journal.json")).await?;
         let outcomes = join_all(recipes.iter().map(async |recipe| {
             let builder = Builder {
@@ -183,7 +184,7 @@ impl Engine {
                 Err(failure) => failures.push(failure),
             }
         }
-        self.open_builders(blueprint).await?;
+        self.open_builders(blueprint, owner).await?;
         match failures.is_empty() {
             true => Ok(report),
             false => Err(EngineError::Hosts { failures }),
@@ -192,7 +193,7 @@ impl Engine {
 
     /// The environment's images, and machines that bake.
     pub async fn bakes(&self, blueprint: &Blueprint) -> Result<Bakes, EngineError> {
-        let situation = self.situation(blueprint).await?;
+        let situation = self.look(blueprint).await?;
         let builders = situation.found.builders.iter();
         Ok(Bakes {
             images: listed(blueprint, &situation, |group| {
@@ -213,7 +214,8 @@ impl Engine {
         blueprint: &Blueprint,
         groups: &[String],
     ) -> Result<Vec<String>, EngineError> {
-        let found = self.situation(blueprint).await?.found;
+        let found = self.look(blueprint).await?.found;
+        let owner = &found.owner;
         let group_of = |droplet: &Droplet| Some(group_of(blueprint, droplet)?.to_owned());
         let of_images = found.bakes.iter().map(|bake| bake.group.clone());
         let known: Vec<String> = of_images
@@ -238,7 +240,7 @@ impl Engine {
             self.remove_image(bake).await?;
             gone.push(format!("image {}", bake.name));
         }
-        self.open_builders(blueprint).await?;
+        self.open_builders(blueprint, owner).await?;
         Ok(gone)
     }
 
@@ -284,25 +286,31 @@ impl Engine {
     }
 
     /// Closes the machines on which images are made before the first of them boots.
-    async fn close_builders(&self, blueprint: &Blueprint) -> Result<(), EngineError> {
+    async fn close_builders(
+        &self,
+        blueprint: &Blueprint,
+        owner: &Owner,
+    ) -> Result<(), EngineError> {
         let tag = Tag::bake(&blueprint.environment.name)?;
         self.cloud().create_tag(&tag).await?;
         let spec = desired::builders_firewall(blueprint, &tag);
-        let (firewall, _) = ensure_firewall(self.cloud(), &spec).await?;
+        let (firewall, _) = ensure_firewall(self.cloud(), owner, &spec).await?;
         wait_until_enforced(self.cloud(), &firewall.id).await?;
         Ok(())
     }
 
     /// Takes the builders' firewall away when nobody is behind it any more.
-    async fn open_builders(&self, blueprint: &Blueprint) -> Result<(), EngineError> {
+    async fn open_builders(&self, blueprint: &Blueprint, owner: &Owner) -> Result<(), EngineError> {
         let tag = Tag::bake(&blueprint.environment.name)?;
         if !self.cloud().droplets_tagged(&tag).await?.is_empty() {
             return Ok(());
         }
         let name = desired::builders_firewall_name(blueprint);
         for firewall in self.cloud().firewalls().await? {
-            if firewall.name == name {
-                self.cloud().delete_firewall(&firewall.id).await?;
+            if firewall.name == name
+                && let Ok(own) = owner.firewall(&firewall)
+            {
+                self.cloud().delete_firewall(&own).await?;
             }
         }
         Ok(())

@@ -19,7 +19,7 @@ fn a_new_host_starts_from_the_baked_image_and_the_plan_says_so() {
         builders: vec![droplet(9, "shop-bake-http", &["marg-env:shop"])],
         ..found(Vec::new())
     };
-    let situation = Situation::compare(&blueprint, (&[], &[]), found, None);
+    let situation = Situation::compare(&blueprint, (&[], &[]), found);
     let details: Vec<_> = situation
         .changes
         .iter()
@@ -67,7 +67,7 @@ fn the_firewall_of_machines_that_bake_is_not_obsolete() {
             .into(),
         ..found(Vec::new())
     };
-    let situation = Situation::bind(&blueprint, &[], found, None);
+    let situation = Situation::bind(&blueprint, &[], found);
     let obsolete: Vec<&str> = obsolete_firewalls(&blueprint, &situation, |_| true).collect();
     assert_eq!(obsolete, ["marg-shop-lb"]);
 }
@@ -88,7 +88,7 @@ fn the_list_says_which_image_is_used_and_which_is_old() {
         bakes: bakes.into(),
         ..found(Vec::new())
     };
-    let situation = Situation::bind(&blueprint, &[], found, None);
+    let situation = Situation::bind(&blueprint, &[], found);
     let now = |group: &str| (group == "http").then(|| "00000001".to_owned());
     let listed = listed(&blueprint, &situation, now);
     let shown: Vec<_> = listed
@@ -115,7 +115,7 @@ fn a_host_that_leaves_and_began_with_an_image_has_the_distribution_of_its_fellow
     ] {
         leaving.image = slug.map(str::to_owned);
         let found = found(vec![leaving.clone()]);
-        let situation = Situation::bind(&blueprint, &[], found, None);
+        let situation = Situation::bind(&blueprint, &[], found);
         assert_eq!(situation.leaving[0].host.image, expected);
     }
 }

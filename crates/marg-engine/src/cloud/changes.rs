@@ -32,7 +32,7 @@ pub fn changes(
     if found.ssh_key.is_none() {
         add(CloudKind::SshKey, name.clone(), Action::Create, Vec::new());
     }
-    if !found.vpcs.iter().any(|vpc| vpc.name == name) {
+    if found.network().is_none() {
         let range = blueprint.environment.vpc_range.clone();
         let details = vec![format!(
             "{} {}",
@@ -144,8 +144,8 @@ pub fn not_of_the_phase<'a>(
         })
 }
 
-/// Firewalls of groups that the blueprint does not have and that no leaving host that `stays`
-/// is behind.
+/// The environment's firewalls for groups that the blueprint does not have, and that no leaving
+/// host that `stays` is behind.
 pub fn obsolete_firewalls<'a>(
     blueprint: &'a Blueprint,
     situation: &'a Situation,
@@ -157,16 +157,13 @@ pub fn obsolete_firewalls<'a>(
         .chain(stays.map(|one| one.host.group.as_str()))
         .map(|group| desired::firewall_name(blueprint, group))
         .collect();
-    let prefix = desired::firewall_name(blueprint, "");
     let builders = desired::builders_firewall_name(blueprint);
     let found = &situation.found;
     let names = found
         .firewalls
         .iter()
         .map(|firewall| firewall.name.as_str());
-    names.filter(move |name| {
-        name.starts_with(&prefix) && !wanted.contains(*name) && *name != builders
-    })
+    names.filter(move |name| !wanted.contains(*name) && *name != builders)
 }
 
 /// Droplets without their group's tag: the group's firewall does not cover them.

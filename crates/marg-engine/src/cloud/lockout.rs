@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use marg_cloud::{Cloud, Firewall, FirewallSpec, ensure_firewall, wait_until_enforced};
+use marg_cloud::{Cloud, FirewallSpec, Owner, ensure_firewall, wait_until_enforced};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -37,7 +37,11 @@ pub async fn open_doors(
 }
 
 /// Knocks again. Where a door is shut now, all firewalls go back to what they were.
-pub async fn keep_open(cloud: &dyn Cloud, doors: &[Door]) -> Result<(), EngineError> {
+pub async fn keep_open(
+    cloud: &dyn Cloud,
+    owner: &Owner,
+    doors: &[Door],
+) -> Result<(), EngineError> {
     let still = join_all(doors.iter().map(|door| opens(door, KNOCKS))).await;
     let shut: Vec<&str> = doors
         .iter()
@@ -49,7 +53,7 @@ pub async fn keep_open(cloud: &dyn Cloud, doors: &[Door]) -> Result<(), EngineEr
         return Ok(());
     }
     for door in doors {
-        let (firewall, _) = ensure_firewall(cloud, &door.before).await?;
+        let (firewall, _) = ensure_firewall(cloud, owner, &door.before).await?;
         wait_until_enforced(cloud, &firewall.id).await?;
     }
     Err(EngineError::ShutOut {
@@ -70,18 +74,8 @@ fn door(situation: &Situation, spec: &FirewallSpec) -> Option<Door> {
     Some(Door {
         droplet: covered.name.clone(),
         address: covered.public_v4(&reserved)?,
-        before: as_it_is(present),
+        before: FirewallSpec::of(present),
     })
-}
-
-fn as_it_is(firewall: &Firewall) -> FirewallSpec {
-    FirewallSpec {
-        name: firewall.name.clone(),
-        inbound: firewall.inbound_rules.clone(),
-        outbound: firewall.outbound_rules.clone(),
-        tags: firewall.tags.clone(),
-        droplet_ids: firewall.droplet_ids.clone(),
-    }
 }
 
 async fn opens(door: &Door, knocks: usize) -> bool {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::try_join_all;
 use marg_cloud::{
     BootImage, Cloud, CloudError, Droplet, FirewallSpec, How, Journal, NewDroplet, NewVpc, Owned,
-    SshKey, Tag, Vpc, assign_reserved_ip, ensure_droplet, ensure_firewall, ensure_reserved_ip,
-    ensure_ssh_key, ensure_vpc, wait_until_enforced, wait_until_ready,
+    Owner, SshKey, Tag, Vpc, assign_reserved_ip, ensure_droplet, ensure_firewall,
+    ensure_reserved_ip, ensure_ssh_key, ensure_vpc, wait_until_enforced, wait_until_ready,
 };
 use marg_model::{Blueprint, Event, Host};
 
@@ -28,6 +28,8 @@ pub struct Making<'a> {
     pub cloud: &'a dyn Cloud,
     /// What is made.
     pub blueprint: &'a Blueprint,
+    /// Who claims what of it.
+    pub owner: &'a Owner,
     /// Tag of everything that is made.
     pub environment: Tag,
 }
@@ -64,7 +66,7 @@ pub async fn open(
         name: "cloud".to_owned(),
     });
     check_limit(engine.cloud(), situation.missing(blueprint).count()).await?;
-    let making = Making::of(engine, blueprint)?;
+    let making = Making::of(engine, blueprint, &situation.found.owner);
     let (ground, ()) = tokio::try_join!(making.ground(), making.all_tags())?;
     let mut firewalls = firewall_changes(blueprint, engine.roles(), &situation.found);
     if situation.is_moving(blueprint) {
@@ -90,7 +92,7 @@ pub async fn move_entry(
     let Some(Entry::Move { to, .. }) = situation.entry_move(blueprint) else {
         return Ok(false);
     };
-    let making = Making::of(engine, blueprint)?;
+    let making = Making::of(engine, blueprint, &situation.found.owner);
     making.lead(situation, situation.by_host.get(&to)).await?;
     Ok(true)
 }
@@ -109,12 +111,13 @@ pub async fn close(
     if firewalls.is_empty() && surplus.is_empty() && !unsaid {
         return Ok(());
     }
-    let making = Making::of(engine, blueprint)?;
+    let making = Making::of(engine, blueprint, &situation.found.owner);
     making.all_tags().await?;
     making.firewalls(situation, &firewalls).await?;
     for firewall in &situation.found.firewalls {
         if surplus.contains(&firewall.name.as_str()) {
-            engine.cloud().delete_firewall(&firewall.id).await?;
+            let own = situation.found.owner.firewall(firewall)?;
+            engine.cloud().delete_firewall(&own).await?;
             making.say(format!("firewall {}", firewall.name), "deleted");
         }
     }
@@ -142,13 +145,14 @@ pub async fn check_limit(cloud: &dyn Cloud, wanted: usize) -> Result<(), EngineE
 
 impl<'a> Making<'a> {
     /// Hands to the environment.
-    pub fn of(engine: &'a Engine, blueprint: &'a Blueprint) -> Result<Self, EngineError> {
-        Ok(Making {
+    pub fn of(engine: &'a Engine, blueprint: &'a Blueprint, owner: &'a Owner) -> Self {
+        Making {
             engine,
             cloud: engine.cloud(),
             blueprint,
-            environment: Tag::new(&blueprint.tag())?,
-        })
+            owner,
+            environment: owner.tag().clone(),
+        }
     }
 
     /// The operator's key and the private network.
@@ -164,7 +168,7 @@ impl<'a> Making<'a> {
         };
         let (key, vpc) = tokio::try_join!(
             ensure_ssh_key(self.cloud, &name, &public_key),
-            ensure_vpc(self.cloud, &new_vpc),
+            ensure_vpc(self.cloud, self.owner, &new_vpc),
         )?;
         Ok(Ground { key, vpc })
     }
@@ -199,13 +203,13 @@ impl<'a> Making<'a> {
     ) -> Result<(), EngineError> {
         let doors = lockout::open_doors(situation, changes).await;
         try_join_all(changes.iter().map(async |(spec, _)| {
-            let (firewall, _) = ensure_firewall(self.cloud, spec).await?;
+            let (firewall, _) = ensure_firewall(self.cloud, self.owner, spec).await?;
             wait_until_enforced(self.cloud, &firewall.id).await?;
             self.say(format!("firewall {}", spec.name), "enforced");
             Ok::<(), CloudError>(())
         }))
         .await?;
-        lockout::keep_open(self.cloud, &doors).await
+        lockout::keep_open(self.cloud, self.owner, &doors).await
     }
 
     /// Creates what is missing, all at once, and waits until all are ready: every host must
@@ -343,7 +347,10 @@ impl<'a> Making<'a> {
         };
         let owned = Owned::claim(droplet, &self.environment)?;
         let reserved = match &situation.entry {
-            Some(reserved) => assign_reserved_ip(self.cloud, reserved.ip, &owned).await?,
+            Some(reserved) => {
+                let own = self.owner.reserved_ip(reserved)?;
+                assign_reserved_ip(self.cloud, &own, &owned).await?
+            }
             None => ensure_reserved_ip(self.cloud, &owned).await?,
         };
         self.engine.vault().remember_entry(reserved.ip)?;

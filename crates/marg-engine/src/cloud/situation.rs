@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use marg_cloud::{
-    Cloud, CloudError, Droplet, Firewall, ReservedIp, Size, SshKey, Tag, Vpc, md5_fingerprint,
+    Cloud, CloudError, Droplet, Firewall, OwnedVpc, Owner, ReservedIp, Size, SshKey, Tag, Vpc,
+    md5_fingerprint,
 };
 use marg_model::{Address, Blueprint, Fleet, Host, Machine, Phase};
 use marg_resources::Role;
 
 use super::changes::{changes, monthly};
+use super::desired;
 use super::leaving::{Leaving, is_left_behind, leaving};
 use crate::bake::image::{Bake, newest};
 use crate::environment::{CloudChange, Monthly};
@@ -18,6 +20,8 @@ use crate::environment::{CloudChange, Monthly};
 /// What was found.
 #[derive(Clone, Debug)]
 pub struct Found {
+    /// Who claims what of it.
+    pub owner: Owner,
     /// Droplets that carry the environment's tag: the fleet.
     pub droplets: Vec<Droplet>,
     /// Those with the tag on which an image is made; they are no part of the fleet.
@@ -28,8 +32,10 @@ pub struct Found {
     pub reserved: Vec<ReservedIp>,
     /// Private networks of the account.
     pub vpcs: Vec<Vpc>,
-    /// Firewalls of the account.
+    /// Firewalls that are proved to be the environment's.
     pub firewalls: Vec<Firewall>,
+    /// All others of the account, whatever their names.
+    pub strangers: Vec<Firewall>,
     /// Sizes and their prices.
     pub sizes: Vec<Size>,
     /// The operator's key in the account.
@@ -42,6 +48,7 @@ impl Found {
         cloud: &dyn Cloud,
         blueprint: &Blueprint,
         public_key: &str,
+        hint: Option<Ipv4Addr>,
     ) -> Result<Found, CloudError> {
         let tag = Tag::new(&blueprint.tag())?;
         let fingerprint = md5_fingerprint(public_key)?;
@@ -56,42 +63,97 @@ impl Found {
             cloud.find_ssh_key(&fingerprint),
             cloud.images_tagged(&bake),
         )?;
+        let owner = Owner::new(environment)?.remembering(hint);
+        let owner = owner.knowing(&droplets, &vpcs)?;
+        let (firewalls, strangers) = proved(&owner, firewalls);
         let (builders, droplets) = apart(droplets);
         let bakes = images.iter().map(|image| Bake::read(environment, image));
         Ok(Found {
+            owner,
             droplets,
             builders,
             bakes: bakes.collect::<Result<_, _>>()?,
             reserved,
             vpcs,
             firewalls,
+            strangers,
             sizes,
             ssh_key,
         })
     }
 
     /// Asks for what a fleet that exists needs to be reached: two requests instead of seven.
-    pub async fn machines(cloud: &dyn Cloud, blueprint: &Blueprint) -> Result<Found, CloudError> {
+    pub async fn machines(
+        cloud: &dyn Cloud,
+        blueprint: &Blueprint,
+        hint: Option<Ipv4Addr>,
+    ) -> Result<Found, CloudError> {
         let tag = Tag::new(&blueprint.tag())?;
         let (droplets, reserved) =
             tokio::try_join!(cloud.droplets_tagged(&tag), cloud.reserved_ips())?;
+        let owner = Owner::new(&blueprint.environment.name)?.remembering(hint);
+        let owner = owner.knowing(&droplets, &[])?;
         let (builders, droplets) = apart(droplets);
         Ok(Found {
+            owner,
             droplets,
             builders,
             bakes: Vec::new(),
             reserved,
             vpcs: Vec::new(),
             firewalls: Vec::new(),
+            strangers: Vec::new(),
             sizes: Vec::new(),
             ssh_key: None,
         })
+    }
+
+    /// The environment's private network, and the proof that it is.
+    pub fn network(&self) -> Option<(&Vpc, OwnedVpc)> {
+        let name = self.owner.name();
+        let vpc = self.vpcs.iter().find(|vpc| vpc.name == name)?;
+        Some((vpc, self.owner.vpc(vpc).ok()?))
+    }
+
+    /// The reserved address that leads to the environment, or one of its own that leads nowhere.
+    pub fn entry(&self) -> Option<&ReservedIp> {
+        let own = |reserved: &&ReservedIp| self.owner.reserved_ip(reserved).is_ok();
+        let leads = |reserved: &&ReservedIp| {
+            let to = |droplet: &Droplet| reserved.droplet == Some(droplet.id);
+            self.droplets.iter().any(to)
+        };
+        let free = |reserved: &&ReservedIp| reserved.droplet.is_none();
+        let mut all = self.reserved.iter().filter(own);
+        let held = all.clone().find(leads);
+        held.or_else(|| all.find(free))
+    }
+
+    /// What has a name that the environment needs, and is not proved to be its own.
+    pub fn takers(&self, blueprint: &Blueprint) -> Vec<CloudError> {
+        let groups = desired::groups(blueprint).into_iter();
+        let mut names: BTreeSet<String> = groups
+            .map(|group| desired::firewall_name(blueprint, group))
+            .collect();
+        names.insert(desired::builders_firewall_name(blueprint));
+        let firewalls = self.strangers.iter();
+        let firewalls = firewalls.filter(|firewall| names.contains(&firewall.name));
+        let firewalls = firewalls.filter_map(|one| self.owner.firewall(one).err());
+        let network = self.owner.name();
+        let vpcs = self.vpcs.iter().filter(|vpc| vpc.name == network);
+        let vpcs = vpcs.filter_map(|vpc| self.owner.vpc(vpc).err());
+        vpcs.chain(firewalls).collect()
     }
 
     /// The reserved addresses themselves: they show up among a droplet's public ones.
     pub fn reserved_addresses(&self) -> BTreeSet<Ipv4Addr> {
         self.reserved.iter().map(|reserved| reserved.ip).collect()
     }
+}
+
+/// The environment's firewalls, and all others.
+fn proved(owner: &Owner, firewalls: Vec<Firewall>) -> (Vec<Firewall>, Vec<Firewall>) {
+    let is_ours = |firewall: &Firewall| owner.firewall(firewall).is_ok();
+    firewalls.into_iter().partition(is_ours)
 }
 
 /// Droplets on which an image is made, and the fleet's.
@@ -126,28 +188,21 @@ pub struct Situation {
 }
 
 impl Situation {
-    /// Compares. `hint` is the entry address as last seen; `phases` are all that there are, for
-    /// hosts that come from another one.
+    /// Compares. `phases` are all that there are, for hosts that come from another one.
     pub fn compare(
         blueprint: &Blueprint,
         (phases, roles): (&[Phase], &[&dyn Role]),
         found: Found,
-        hint: Option<Ipv4Addr>,
     ) -> Situation {
-        let mut situation = Situation::bind(blueprint, phases, found, hint);
+        let mut situation = Situation::bind(blueprint, phases, found);
         situation.monthly = monthly(blueprint, &situation);
         situation.changes = changes(blueprint, roles, &situation);
         situation
     }
 
     /// Binds droplets to hosts without asking what would change.
-    pub fn bind(
-        blueprint: &Blueprint,
-        phases: &[Phase],
-        found: Found,
-        hint: Option<Ipv4Addr>,
-    ) -> Situation {
-        let entry = entry(&found, hint);
+    pub fn bind(blueprint: &Blueprint, phases: &[Phase], found: Found) -> Situation {
+        let entry = found.entry().cloned();
         let mut situation = Situation {
             found,
             by_host: BTreeMap::new(),
@@ -309,23 +364,6 @@ fn machine(droplet: &Droplet, reserved: &BTreeSet<Ipv4Addr>, pending: Machine) -
         vcpus: droplet.vcpus,
         disk_gib: droplet.disk,
     }
-}
-
-/// The reserved address that a droplet of this environment holds, or the one last seen if
-/// nobody holds it.
-fn entry(found: &Found, hint: Option<Ipv4Addr>) -> Option<ReservedIp> {
-    let held = |reserved: &&ReservedIp| {
-        reserved
-            .droplet
-            .is_some_and(|id| found.droplets.iter().any(|droplet| droplet.id == id))
-    };
-    let free = |reserved: &&ReservedIp| reserved.droplet.is_none() && Some(reserved.ip) == hint;
-    found
-        .reserved
-        .iter()
-        .find(held)
-        .or_else(|| found.reserved.iter().find(free))
-        .cloned()
 }
 
 #[cfg(test)]

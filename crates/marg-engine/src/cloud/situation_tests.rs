@@ -94,13 +94,16 @@ pub(crate) fn found(droplets: Vec<Droplet>) -> Found {
     let reserved = json!([{"ip": "198.18.240.1", "droplet": {"id": 1}}]);
     let size = json!([{"slug": "s-1vcpu-1gb", "memory": 1024, "vcpus": 1, "disk": 25,
         "price_monthly": 6.0, "price_hourly": 0.009, "regions": ["fra1"], "available": true}]);
+    let owner = Owner::new("shop").unwrap();
     Found {
+        owner: owner.knowing(&droplets, &[]).unwrap(),
         droplets,
         builders: Vec::new(),
         bakes: Vec::new(),
         reserved: serde_json::from_value(reserved).unwrap(),
         vpcs: Vec::new(),
         firewalls: Vec::new(),
+        strangers: Vec::new(),
         sizes: serde_json::from_value(size).unwrap(),
         ssh_key: None,
     }
@@ -117,7 +120,6 @@ fn missing_hosts_are_created_and_found_ones_are_bound_to_their_own_addresses() {
         &blueprint,
         (&[], &[]),
         found(vec![droplet(1, "shop-http1", HTTP)]),
-        None,
     );
     let missing: Vec<_> = situation
         .missing(&blueprint)
@@ -149,7 +151,7 @@ fn the_oldest_of_several_is_the_host_and_strangers_are_left_alone() {
         droplet(2, "shop-redis1", REDIS),
         droplet(9, "shop-old1", &["marg-env:shop"]),
     ];
-    let situation = Situation::compare(&blueprint(), (&[], &[]), found(droplets), None);
+    let situation = Situation::compare(&blueprint(), (&[], &[]), found(droplets));
     assert_eq!(situation.by_host["http1"].id.0, 1);
     assert_eq!(situation.missing(&blueprint()).count(), 0);
     let notes = situation.notes.join("\n");
@@ -173,7 +175,7 @@ fn a_droplet_without_its_groups_tag_is_tagged_before_anything_else_relies_on_it(
             &["marg-env:shop", "MARG-GROUP:shop:redis"],
         ),
     ];
-    let situation = Situation::compare(&blueprint(), (&[], &[]), found(droplets), None);
+    let situation = Situation::compare(&blueprint(), (&[], &[]), found(droplets));
     let tagged: Vec<_> = situation
         .changes
         .iter()
@@ -188,4 +190,60 @@ fn a_droplet_without_its_groups_tag_is_tagged_before_anything_else_relies_on_it(
             ("shop-redis1", "+ tag marg-phase:shop:2".to_owned()),
         ]
     );
+}
+
+#[test]
+fn names_that_begin_alike_are_told_apart_and_those_of_others_stop_everything() {
+    let firewall = |name: &str, tag: &str| -> Firewall {
+        let json = json!({"id": name, "name": name, "status": "succeeded", "tags": [tag]});
+        serde_json::from_value(json).unwrap()
+    };
+    let vpc = |name: &str, description: &str| -> Vpc {
+        let json = json!({"id": name, "name": name, "region": "fra1", "ip_range": "10.0.0.0/20",
+            "description": description});
+        serde_json::from_value(json).unwrap()
+    };
+    let account = |extra: Vec<Firewall>, vpcs: Vec<Vpc>| {
+        let all = vec![
+            firewall("marg-shop-http", "marg-group:shop:http"),
+            firewall("marg-shop-old", "marg-group:shop:old"),
+            firewall("marg-shop-eu-http", "marg-group:shop-eu:http"),
+            firewall("marg-shop-eu-redis", "marg-group:shop-eu:redis"),
+            firewall("marg-shop", "web"),
+        ];
+        let mut found = found(vec![droplet(1, "shop-http1", HTTP)]);
+        let all = all.into_iter().chain(extra).collect();
+        (found.firewalls, found.strangers) = proved(&found.owner, all);
+        found.vpcs = vpcs;
+        Situation::compare(&blueprint(), (&[], &[]), found)
+    };
+    let ours = vpc("marg-shop", "marg: environment shop");
+    let others = vpc("marg-shop-eu", "marg: environment shop-eu");
+    let situation = account(vec![], vec![others.clone(), ours]);
+    let deleted: Vec<_> = situation
+        .changes
+        .iter()
+        .filter(|change| change.action == marg_resources::Action::Delete)
+        .map(|change| &*change.name)
+        .collect();
+    assert_eq!(deleted, ["marg-shop-old"]);
+    assert!(situation.found.takers(&blueprint()).is_empty());
+    assert!(situation.found.network().is_some());
+
+    let taken = vec![
+        firewall("marg-shop-redis", "marg-group:shop-redis:web"),
+        firewall("marg-shop-bake", "bakery"),
+    ];
+    let situation = account(taken, vec![others, vpc("marg-shop", "Anna's")]);
+    let takers = situation.found.takers(&blueprint());
+    let takers: Vec<String> = takers.iter().map(ToString::to_string).collect();
+    for (text, why) in takers.iter().zip([
+        "VPC marg-shop is not proved to be of environment shop (its description is \"Anna's\")",
+        "firewall marg-shop-redis is not proved to be of environment shop (it covers \
+         marg-group:shop-redis:web)",
+        "firewall marg-shop-bake is not proved to be of environment shop (it covers bakery)",
+    ]) {
+        assert!(text.starts_with(why), "{text}");
+    }
+    assert_eq!(takers.len(), 3);
 }

@@ -24,7 +24,7 @@ fn compared(number: usize, droplets: Vec<Droplet>) -> (Blueprint, Situation) {
     let inventory =
         parse::inventory(INVENTORY, "shop.toml", marg_roles_schemas(), &phases).unwrap();
     let blueprint = resolve::blueprint(&inventory, &phases[number - 1]).unwrap();
-    let situation = Situation::compare(&blueprint, (&phases, &[]), found(droplets), None);
+    let situation = Situation::compare(&blueprint, (&phases, &[]), found(droplets));
     (blueprint, situation)
 }
 

@@ -19,6 +19,7 @@ pub(crate) struct FakeMachines {
 
 impl FakeMachines {
     /// Machines of which those cannot be made whose name starts so.
+    #[cfg(test)]
     pub(crate) fn breaking(name: &str) -> Self {
         Self {
             broken_name: Some(name.to_owned()),
@@ -27,6 +28,7 @@ impl FakeMachines {
     }
 
     /// The rules that were applied last.
+    #[cfg(test)]
     pub(crate) fn rules(&self) -> Rules {
         self.rules
             .lock()
@@ -35,11 +37,13 @@ impl FakeMachines {
     }
 
     /// From now on nothing is started, stopped or removed until [`FakeMachines::release`].
+    #[cfg(test)]
     pub(crate) fn hold(&self) {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
 
     /// Lets everything go on.
+    #[cfg(test)]
     pub(crate) fn release(&self) {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = false;
         self.released.notify_all();

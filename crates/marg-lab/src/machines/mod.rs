@@ -3,7 +3,7 @@
 pub(crate) mod boot;
 pub(crate) mod cache;
 pub(crate) mod cgroup;
-#[cfg(test)]
+#[cfg(any(test, feature = "memory"))]
 pub(crate) mod fake;
 pub(crate) mod image;
 pub(crate) mod network;

@@ -32,7 +32,7 @@ impl Store {
     }
 
     /// Records in memory alone.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "memory"))]
     pub(crate) fn in_memory() -> Self {
         Self {
             records: Mutex::default(),
