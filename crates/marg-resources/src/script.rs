@@ -211,7 +211,7 @@ mod tests {
             .args([
                 "-e",
                 "use Fcntl; open(my $f, '+<', $ARGV[0]) or die; \
-                 fcntl($f, F_SETLK, pack('s s x![q] q q i x![q]', F_WRLCK, 0, 0, 0, 0)) or die; \
+                 my $l = pack('s s x![q] q q i x![q]', F_WRLCK, 0, 0, 0, 0); fcntl($f, F_SETLK, $l) or die; \
                  $| = 1; print \"held\\n\"; <STDIN>",
             ])
             .arg(file)
