@@ -1,7 +1,7 @@
 //! Files that applications keep on their host's disk move to another host.
 
 use marg_model::App as Application;
-use marg_resources::{Context, Handover, PLACES, Shell, quote};
+use marg_resources::{Context, Handover, PLACES, Shell, fpm, quote};
 
 /// By way of an archive.
 pub const HANDOVER: Handover = Handover {
@@ -96,13 +96,6 @@ pub fn quiet(context: &Context) -> Shell {
     if !context.host.has_role("php-fpm") {
         return Shell::new(down);
     }
-    Shell::new(format!(
-        "{down}old=$(pgrep -f '^php-fpm: pool ' || :)\n\
-         systemctl reload {unit}\n\
-         tries=240\n\
-         for pid in $old; do\n\
-         while kill -0 \"$pid\" 2>/dev/null && [ $tries -gt 0 ]; do tries=$((tries - 1)); sleep 0.25; done\n\
-         done\n",
-        unit = quote(&context.distro.php_fpm_unit())
-    ))
+    let ended = context.blueprint().apps.iter().map(fpm::settle);
+    Shell::new(down + &ended.collect::<String>())
 }

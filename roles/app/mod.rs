@@ -11,7 +11,7 @@ use marg_model::{
     SettingKind, SettingValue,
 };
 use marg_resources::kinds::{Command, Directory, File, Group, Package, User};
-use marg_resources::{Context, Handover, Resource, Role, RoleError, Shell, artisan, quote};
+use marg_resources::{Context, Handover, Resource, Role, RoleError, Shell, artisan, fpm, quote};
 
 use crate::{php, worker};
 
@@ -201,8 +201,7 @@ fn apply_env(context: &Context, app: &Application) -> Command {
     let cached = artisan::cache_configuration(app, &current);
     let mut run = format!(": > {}\n{cached}", quote(&mark));
     if context.host.has_role("php-fpm") {
-        let unit = quote(&context.distro.php_fpm_unit());
-        run.push_str(&format!("systemctl reload {unit}\n"));
+        run.push_str(&fpm::renew(app));
     }
     if context.host.has_role("worker") {
         run.push_str(&worker::restart(app));

@@ -144,7 +144,7 @@ fn settings_that_cannot_work_are_refused() {
             "php-fpm",
             "max_children",
             number(50),
-            "http1: php-fpm.max_children for all applications: 4800 MiB are asked for and the machine has 1024; lower it, leave it out to have it computed, or give the host a larger size",
+            "http1: php-fpm.max_children for all applications: 5112 MiB are asked for and the machine has 1024; lower it, leave it out to have it computed, or give the host a larger size",
         ),
         (
             "http1",
@@ -176,6 +176,33 @@ fn settings_that_cannot_work_are_refused() {
             .unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
+}
+
+/// Each application has a php-fpm of its own: more of them than fit are refused.
+#[test]
+fn applications_that_do_not_fit_are_refused() {
+    let mut world = World::new(2);
+    let apps = &mut world.fleet.blueprint.apps;
+    let one = apps[0].clone();
+    apps.extend((3..=7).map(|number| marg_model::App {
+        name: format!("app{number}"),
+        ..one.clone()
+    }));
+    let refusal = |world: &World| {
+        let resources = role("php-fpm")
+            .unwrap()
+            .resources(&world.context("http1", "debian-13"));
+        resources.err().map(|error| error.to_string())
+    };
+    assert_eq!(
+        refusal(&world).as_deref(),
+        Some(
+            "http1: php-fpm needs 928 MiB at least for 7 applications, and of the machine's 1024 there \
+             are 832 for it; give the host a larger size, or a group of its own to some of its roles"
+        )
+    );
+    world.fleet.blueprint.apps.pop();
+    assert_eq!(refusal(&world), None);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod artisan;
 pub mod change;
+pub mod fpm;
 pub mod kind;
 pub mod kinds;
 pub mod plan;

@@ -147,7 +147,7 @@ fn killed() {
 fn resize() {
     let fleet = Fleet::balanced();
     let children = |fleet: &Fleet| {
-        let count = "grep -h '^pm.max_children' /etc/php/*/fpm/pool.d/flow-marg.conf";
+        let count = "grep -h '^pm.max_children' /etc/php/*/marg/flow-marg.conf";
         let line = fleet.on("http2", count);
         let number = line.rsplit('=').next().unwrap().trim().parse::<u32>();
         number.unwrap()

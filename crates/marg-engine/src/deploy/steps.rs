@@ -9,7 +9,7 @@ use std::time::Duration;
 use marg_model::{App, Distro};
 use marg_resources::artisan::{artisan, as_user};
 use marg_resources::kinds::{Release as LiveRelease, SupervisorProgram};
-use marg_resources::{Shell, Step, quote};
+use marg_resources::{Shell, Step, fpm, quote};
 
 pub use build::build;
 pub use place::{discard, place, prune, rebuild_caches};
@@ -85,16 +85,17 @@ pub fn migrate(app: &App, id: &str) -> Step {
     )
 }
 
-/// Makes a release live: one rename, then php-fpm lets go of the old code.
+/// Makes a release live: one rename. nginx tells php-fpm the release's own path, so nothing that
+/// serves is reloaded.
 pub fn switch(app: &App, id: &str, distro: &Distro, serves: bool) -> Step {
     let mut body = LiveRelease::live(app.root(), id).switch();
     if serves {
-        let unit = quote(&distro.php_fpm_unit());
-        body = body.text(format!("\nsystemctl reload {unit}\n"));
+        let ready = Shell::new(fpm::ready(app, &release_path(app, id)));
+        body = ready.then(body).text(format!("\n{}", fpm::let_go(distro)));
     }
     Step {
         body,
-        ..step(format!("{}: switch to {id}", app.name), String::new(), 5)
+        ..step(format!("{}: switch to {id}", app.name), String::new(), 30)
     }
 }
 

@@ -9,13 +9,19 @@ use Illuminate\Routing\Controller;
 // For exercises only: things that a test of the machines needs to see.
 class DrillController extends Controller
 {
-    private const LONGEST_MS = 5000;
+    private const LONGEST_MS = 40000;
 
-    /** A request that takes its time, to see that draining waits for it. */
+    /**
+     * A request that takes its time, to see that draining waits for it. A signal that ends a pause
+     * does not end the request.
+     */
     public function slow(Request $request): JsonResponse
     {
         $ms = max(0, min((int) $request->query('ms', 0), self::LONGEST_MS));
-        usleep($ms * 1000);
+        $end = hrtime(true) + $ms * 1_000_000;
+        while (hrtime(true) < $end) {
+            usleep(10_000);
+        }
 
         return response()->json(['slept_ms' => $ms, 'host' => gethostname()]);
     }
