@@ -2,12 +2,10 @@
 
 use marg_resources::{Shell, quote};
 
-/// Seconds that a server may take to let its visitors go.
-const PATIENCE: u32 = 60;
-
 /// Tells a web server to answer what is under way, to say goodbye to whoever is connected, and to
-/// end. `signal` is its word for that. It is not started again; nobody new arrives any more.
-pub fn let_go(unit: &str, signal: &str) -> Shell {
+/// end, which may take so many seconds. `signal` is its word for that. It is not started again; nobody
+/// new arrives any more.
+pub fn let_go(unit: &str, signal: &str, seconds: u64) -> Shell {
     Shell::new(format!(
         "folder=/run/systemd/system/{unit}.service.d\n\
          mkdir -p \"$folder\"\n\
@@ -21,6 +19,6 @@ pub fn let_go(unit: &str, signal: &str) -> Shell {
          sleep 0.25\n\
          done\n",
         unit = quote(unit),
-        tries = PATIENCE * 4
+        tries = seconds * 4
     ))
 }

@@ -98,8 +98,8 @@ impl Role for Haproxy {
         Some(traffic::TRAFFIC)
     }
 
-    fn farewell(&self, _context: &Context) -> Option<Shell> {
-        Some(visitors::let_go("haproxy", "USR1"))
+    fn farewell(&self, context: &Context) -> Option<Shell> {
+        Some(visitors::let_go("haproxy", "USR1", answer_seconds(context)))
     }
 
     fn checks(&self, context: &Context) -> Vec<Check> {

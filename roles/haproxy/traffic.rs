@@ -1,7 +1,11 @@
 //! How a balancer takes a web server out of the traffic and puts it back.
 
+use std::time::Duration;
+
 use marg_model::{App, Host};
 use marg_resources::{Context, Shell, Traffic, quote};
+
+use crate::php_fpm;
 
 const FUNCTIONS: &str = include_str!("templates/traffic.sh");
 
@@ -10,7 +14,11 @@ pub const TRAFFIC: Traffic = Traffic {
     drain,
     ready,
     taken_out,
+    patience,
 };
+
+/// Seconds in which a server can become well, see `traffic.sh`.
+const SECONDS_TO_BE_UP: u64 = 60;
 
 fn drain(context: &Context, host: &Host, app: Option<&App>) -> Shell {
     script(context, host, app, "drain")
@@ -18,6 +26,17 @@ fn drain(context: &Context, host: &Host, app: Option<&App>) -> Shell {
 
 fn ready(context: &Context, host: &Host, app: Option<&App>) -> Shell {
     script(context, host, app, "ready")
+}
+
+/// Whoever drains a server waits for as long as one of its requests may take.
+fn seconds_to_drain(context: &Context, host: &Host) -> u64 {
+    php_fpm::longest(&Context { host, ..*context })
+}
+
+/// Either takes no longer; what remains is for haproxy's own answers.
+fn patience(context: &Context, host: &Host) -> Duration {
+    let longest = seconds_to_drain(context, host).max(SECONDS_TO_BE_UP);
+    Duration::from_secs(longest + 120)
 }
 
 fn taken_out(_context: &Context) -> Shell {
@@ -37,9 +56,10 @@ fn script(context: &Context, host: &Host, app: Option<&App>, verb: &str) -> Shel
         Traffic::NOT_UP
     );
     let subject = format!(
-        "HOST={} APPS={}\n",
+        "HOST={} APPS={}\nSECONDS_TO_DRAIN={} SECONDS_TO_BE_UP={SECONDS_TO_BE_UP}\n",
         quote(&host.name),
-        quote(&slugs.join(" "))
+        quote(&slugs.join(" ")),
+        seconds_to_drain(context, host)
     );
     Shell::new(format!("{statuses}{subject}{FUNCTIONS}{verb}\n"))
 }
@@ -103,7 +123,7 @@ mod tests {
         let script = script.reveal();
         let script = script.expose().replace("[ -S \"$SOCKET\" ]", ":");
         let script = script
-            .replace("SECONDS_TO_DRAIN=30", "SECONDS_TO_DRAIN=0")
+            .replace("SECONDS_TO_DRAIN=65", "SECONDS_TO_DRAIN=0")
             .replace("SECONDS_TO_BE_UP=60", "SECONDS_TO_BE_UP=0")
             .replace("/usr/local/sbin/marg-haproxy save", "echo saved");
         let path = format!("{}:/usr/bin:/bin", folder.path().display());
@@ -171,6 +191,31 @@ mod tests {
         }
         let (said, status, told) = run("drain", &["flow-marg/http2=UP"]);
         assert_eq!((said, status, told), (format!("{ABSENT}{IDLE}"), 0, 0));
+    }
+
+    #[test]
+    fn a_drain_waits_as_long_as_a_request_may_take() {
+        let mut world = World::new(3);
+        let seconds = |world: &World| {
+            let host = world.fleet.blueprint.host("http1").unwrap();
+            let context = world.context("lb1", "debian-13");
+            let script = drain(&context, host, None).reveal();
+            let text = script.expose();
+            let seconds = text.split("SECONDS_TO_DRAIN=").nth(1).unwrap();
+            let seconds: u64 = seconds.split_whitespace().next().unwrap().parse().unwrap();
+            let patience = (TRAFFIC.patience)(&context, host).as_secs();
+            assert!(patience > seconds && patience > SECONDS_TO_BE_UP);
+            seconds
+        };
+        assert_eq!(seconds(&world), 65);
+        let hosts = &mut world.fleet.blueprint.hosts;
+        let host = hosts.iter_mut().find(|host| host.name == "http1").unwrap();
+        let settings = host.settings.entry("php-fpm".to_owned()).or_default();
+        settings.insert(
+            "request_timeout".to_owned(),
+            marg_model::SettingValue::Integer(300),
+        );
+        assert_eq!(seconds(&world), 305);
     }
 
     #[test]

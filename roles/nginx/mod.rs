@@ -1,7 +1,7 @@
 //! `nginx`: one site per application, reached by its exact names; unknown names get no answer.
 
 use marg_model::{App, Blueprint, Distro, RoleSchema, Setting, SettingKind, SettingValue, Tls};
-use marg_resources::kinds::{File, Link, Package, Service, Strays};
+use marg_resources::kinds::{Command, File, Link, Package, Service, Strays};
 use marg_resources::{
     Check, Context, Notice, Notify, Opening, Peer, Resource, Role, RoleError, Shell, Validator,
     quote,
@@ -73,6 +73,7 @@ impl Role for Nginx {
             resources.extend(app::identity(app));
             resources.push(reader::joins(app).into());
         }
+        resources.push(logs(context).into());
         resources.push(live("/etc/nginx/nginx.conf", main(context)?));
         let default = default_site(context.blueprint())?;
         resources.push(live("/etc/nginx/conf.d/00-marg-default.conf", default));
@@ -94,8 +95,8 @@ impl Role for Nginx {
         Ok(resources)
     }
 
-    fn farewell(&self, _context: &Context) -> Option<Shell> {
-        Some(visitors::let_go("nginx", "QUIT"))
+    fn farewell(&self, context: &Context) -> Option<Shell> {
+        Some(visitors::let_go("nginx", "QUIT", php_fpm::longest(context)))
     }
 
     fn checks(&self, context: &Context) -> Vec<Check> {
@@ -117,6 +118,22 @@ fn check(name: &String) -> Check {
         ),
         deadline_seconds: 30,
     }
+}
+
+/// Which pages somebody has seen is nobody else's business. nginx makes a log that is missing so that
+/// everybody may read it, so none is missing when it looks.
+fn logs(context: &Context) -> Command {
+    let apps = context.blueprint().apps.iter();
+    let paths = apps.map(|app| quote(&format!("/var/log/nginx/{}.access.log", app.slug())));
+    let paths = paths.collect::<Vec<_>>().join(" ");
+    let open = "find /var/log/nginx -maxdepth 1 -type f -perm /007";
+    let run = format!(
+        "for log in {paths}; do [ -e \"$log\" ] || install -m 0640 -o www-data -g adm /dev/null \"$log\"; done\n\
+         {open} -exec chmod o= {{}} +"
+    );
+    let done =
+        format!("for log in {paths}; do [ -e \"$log\" ] || exit 1; done\n[ -z \"$({open})\" ]");
+    Command::new("nginx's logs are closed to others", run).unless(done)
 }
 
 fn validator() -> Validator {

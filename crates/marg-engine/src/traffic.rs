@@ -1,8 +1,6 @@
 //! Balancers are told which hosts serve: when machines come and go, during a rollout, around a
 //! resize.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use marg_model::{App, Event, Host};
 use marg_resources::{Shell, Step, Traffic};
@@ -14,9 +12,6 @@ use crate::engine::Engine;
 use crate::error::{EngineError, ErrorKind};
 use crate::host::HostError;
 use crate::host::link::Link;
-
-/// Longer than any balancer waits by itself for a host to finish or to be well.
-const TOLD: Duration = Duration::from_secs(180);
 
 /// What balancers are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +55,8 @@ pub fn balancers<'a>(desired: &Desired<'a>) -> Vec<&'a Host> {
     hosts.filter(|host| desired.balances(host)).collect()
 }
 
-/// A connected balancer. One that cannot be reached is passed over with a note: the other one, or
-/// php-fpm's own graceful reload, keeps requests from being lost.
+/// A connected balancer. One that cannot be reached is passed over with a note: the other one, and
+/// that nothing which serves is reloaded, keep requests from being lost.
 pub fn reached(
     engine: &Engine,
     host: &Host,
@@ -157,7 +152,7 @@ fn steps(
         let of = app.map_or_else(String::new, |app| format!("{}: ", app.name));
         let name = format!("{of}{} {}", word.name(), host.name);
         let body = accepting(say(&context, host, app), word.accepts());
-        Step::new(name, body, TOLD)
+        Step::new(name, body, (traffic.patience)(&context, host))
     };
     let serving = hosts.iter().filter(|host| serves(host));
     Ok(serving.map(step).collect())

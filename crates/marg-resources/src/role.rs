@@ -1,6 +1,7 @@
 //! The contract of a role: a pure function from a host in its fleet to resources.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use marg_model::{
     App, Blueprint, Distro, Fleet, Host, Machine, RoleSchema, Secret, SecretSpec, Secrets,
@@ -180,6 +181,8 @@ pub struct Traffic {
     /// Prints a line `HOST STATE` (`http2 drain`) for each host that gets no requests because
     /// somebody has taken it out; nothing where the balancer does not run yet.
     pub taken_out: fn(&Context) -> Shell,
+    /// How long `drain` and `ready` may take for that host, at most.
+    pub patience: fn(&Context, &Host) -> Duration,
 }
 
 impl Traffic {

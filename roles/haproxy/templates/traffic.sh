@@ -1,8 +1,6 @@
 # How a balancer takes a server out of its backends and puts it back, by haproxy's admin socket.
 SOCKET=/run/haproxy/admin.sock
 MASTER=/run/haproxy-master.sock
-SECONDS_TO_DRAIN=30
-SECONDS_TO_BE_UP=60
 
 # tell COMMAND: what haproxy answers.
 tell() { printf '%s\n' "$1" | socat -t10 - "UNIX-CONNECT:$SOCKET"; }

@@ -40,6 +40,7 @@ mod scale;
 mod secrets;
 mod sentinel;
 mod ssh;
+mod strangers;
 mod values;
 
 use std::process::ExitCode;
@@ -71,9 +72,11 @@ fn main() -> ExitCode {
         deploy::cases(),
         deploy_failures::cases(),
         releases::cases(),
+        strangers::cases(),
         balancer::cases(),
         rolling::cases(),
         long(rolling::long_cases()),
+        long(strangers::long_cases()),
         long(scale::cases()),
         long(bake::cases()),
         long(keepalived::cases()),
