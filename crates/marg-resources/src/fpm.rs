@@ -13,11 +13,6 @@ pub fn unit(app: &App) -> String {
     format!("marg-php-{}", app.slug())
 }
 
-/// The socket to which nginx leads requests.
-pub fn socket(app: &App) -> String {
-    format!("/run/php/{}.sock", app.slug())
-}
-
 /// Another master: what PHP has read of changed files is forgotten, and no request is cut off.
 pub fn renew(app: &App) -> String {
     format!("systemctl reload-or-restart {}\n", quote(&unit(app)))

@@ -15,6 +15,7 @@ cases! {
     "strangers: changed variables and a rollback cut no request of 25 seconds" => masters,
     "strangers: inside one application nothing of another's php-fpm can be reached" => php,
     "strangers: nginx follows no link, and publishes what is to be published" => links,
+    "strangers: a php-fpm that cannot start changes nothing, and one that is killed loses no request" => broken,
     "strangers: what PHP runs and a package replaces is replaced in PHP, too" => upgrades,
 }
 
@@ -240,6 +241,25 @@ fn links() {
     let open = "find /var/log/nginx /var/log/marg-php -type f -perm /007";
     assert_eq!(fleet.on("http1", open), "");
     fleet.assert_converged();
+}
+
+fn broken() {
+    let fleet = Fleet::provisioned();
+    let load = crate::deploy::load_on(fleet, FLOW, &["/version", "/livez"]);
+    let reload = "cd /etc/php/*/marg && cp -p flow-marg.conf /root/pool && \
+        echo 'pm.max_children = zero' >> flow-marg.conf; before=$(readlink /run/marg-php/flow-marg.sock); \
+        systemctl reload marg-php-flow-marg && echo reloaded; cp -p /root/pool flow-marg.conf; \
+        [ $before = $(readlink /run/marg-php/flow-marg.sock) ] && systemctl reload marg-php-flow-marg && \
+        [ $before != $(readlink /run/marg-php/flow-marg.sock) ]";
+    assert_eq!(fleet.on("http1", reload), "");
+    crate::deploy::assert_lossless(
+        "a php-fpm that cannot start, and another one",
+        &crate::deploy::end(load),
+    );
+    let kill = "kill -9 $(for slot in a b; do systemctl show -P MainPID marg-php-flow-marg@$slot; done | grep -v '^0')";
+    fleet.on("http1", kill);
+    // Whoever comes now waits in the socket, which is systemd's.
+    fleet.browser().get(FLOW, "/version").has(200);
 }
 
 fn upgrades() {
