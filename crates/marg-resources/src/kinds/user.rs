@@ -260,6 +260,29 @@ mod tests {
         }
     }
 
+    /// Somebody may have made it between the look and the step.
+    #[test]
+    fn a_step_claims_only_what_is_nobodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::local(folder.path());
+        let claim = |name: &str| {
+            let script = format!("claim passwd {name} && echo claimed");
+            host.apply(&host.plan(&[Command::new("claim", script).into()]))
+        };
+        let said = claim("daemon");
+        assert!(said.contains("daemon exists in passwd (number 1) and was not made by marg"), "{said}");
+        assert!(!said.contains("claimed"), "{said}");
+        assert!(claim("nobody-has-this").contains("claimed"));
+        let records = folder.path().join("marg/accounts");
+        let names = std::fs::read_dir(&records).unwrap().map(|one| one.unwrap().file_name());
+        assert_eq!(names.collect::<Vec<_>>(), ["passwd.nobody-has-this"]);
+        // What is written down is marg's, unless its number is another one by now.
+        std::fs::write(records.join("passwd.daemon"), "1\n").unwrap();
+        assert!(claim("daemon").contains("claimed"));
+        std::fs::write(records.join("passwd.daemon"), "2\n").unwrap();
+        assert!(!claim("daemon").contains("claimed"));
+    }
+
     #[test]
     fn junk_is_an_error() {
         let flow = User::system("flow");
