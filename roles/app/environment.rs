@@ -84,10 +84,14 @@ fn redis_variables(host: &str, app: &App) -> Vec<(&'static str, EnvValue)> {
         ("REDIS_CLIENT", text("phpredis")),
         ("REDIS_HOST", text(host)),
         ("REDIS_PORT", text(redis::PORT)),
-        ("REDIS_PASSWORD", secret(redis::PASSWORD_SECRET)),
+        ("REDIS_USERNAME", text(redis::logins::user(app))),
+        ("REDIS_PASSWORD", secret(redis::password_secret_of(app))),
         ("REDIS_CACHE_HOST", text(host)),
-        ("REDIS_CACHE_PORT", text(redis::CACHE_PORT)),
-        ("REDIS_CACHE_PASSWORD", secret(redis::PASSWORD_SECRET)),
+        ("REDIS_CACHE_PORT", text(app.cache_port)),
+        (
+            "REDIS_CACHE_PASSWORD",
+            secret(redis::cache::password_secret(app)),
+        ),
         ("REDIS_QUEUE", text(&app.queue)),
         ("CACHE_STORE", text("redis")),
         ("SESSION_DRIVER", text("redis")),
@@ -162,8 +166,13 @@ mod tests {
             ("DB_USERNAME", "marg_user"),
             ("DB_PASSWORD", "secret db_password_marg_user"),
             ("REDIS_HOST", "redis.marg.internal"),
-            ("REDIS_PASSWORD", "secret redis_password"),
-            ("REDIS_CACHE_PORT", "6380"),
+            ("REDIS_USERNAME", "app-flow-marg"),
+            ("REDIS_PASSWORD", "secret redis_password_flow_marg"),
+            ("REDIS_CACHE_PORT", "7328"),
+            (
+                "REDIS_CACHE_PASSWORD",
+                "secret redis_cache_password_flow_marg",
+            ),
             ("REDIS_QUEUE", "flow"),
             ("RBAC_DB_HOST", "mysql.marg.internal"),
             // Another user than the application's own, and so another password.
@@ -230,8 +239,9 @@ mod tests {
         let app = world.fleet.blueprint.apps[0].clone();
         let text = file(&world.context("http1", "debian-13"), &app).unwrap();
         assert!(
-            text.expose()
-                .contains("\nREDIS_PASSWORD=\"canary of redis_password \\$1 \\\"q\\\"\"\n")
+            text.expose().contains(
+                "\nREDIS_PASSWORD=\"canary of redis_password_flow_marg \\$1 \\\"q\\\"\"\n"
+            )
         );
         assert!(text.expose().contains("\nMAIL_PASSWORD="));
         world.secrets = marg_model::Secrets::default();

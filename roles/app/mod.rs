@@ -49,7 +49,8 @@ impl Role for App {
             kind: SecretKind::AppKey,
         }];
         let made = |name: &str| {
-            [APP_KEY, crate::redis::PASSWORD_SECRET].contains(&name)
+            name == APP_KEY
+                || crate::redis::makes(blueprint, name)
                 || blueprint
                     .database_users
                     .iter()

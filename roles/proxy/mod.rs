@@ -2,9 +2,11 @@
 //! Applications keep their names, which lead to this host itself; after a failover nothing of
 //! theirs is written anew.
 
-use marg_model::RoleSchema;
+use marg_model::{EarlierForm, RoleSchema};
 use marg_resources::kinds::{Command, File, Package, Service};
-use marg_resources::{Check, Context, Notice, Notify, Resource, Role, RoleError, Validator, quote};
+use marg_resources::{
+    Check, Context, Earlier, Notice, Notify, Resource, Role, RoleError, Validator, quote,
+};
 use minijinja::Value;
 use serde::Serialize;
 
@@ -17,6 +19,7 @@ pub mod redis;
 
 const GLOBAL: Template = template!("proxy", "templates/haproxy.cfg");
 const DEFAULT: Template = template!("proxy", "templates/default");
+const NO_DEFAULT: &str = "# Everything that haproxy is told stands in haproxy.cfg.\n";
 const LUA: &str = include_str!("templates/marg.lua");
 
 /// Where the proxy says what it knows, on loopback: `/stats`, `/stats;csv` and `/metrics`.
@@ -47,7 +50,7 @@ impl Role for Proxy {
         .concat();
         Ok(vec![
             Package::new("haproxy").into(),
-            login_file(context)?,
+            default_file(context)?,
             File::new("/etc/haproxy/marg.lua", LUA)
                 .validate(validator())
                 .notify(Notice::reload(UNIT)),
@@ -58,6 +61,15 @@ impl Role for Proxy {
             ready(context).into(),
             service_block(rows(context))?,
         ])
+    }
+
+    fn earlier(&self) -> Option<Earlier> {
+        Some(Earlier {
+            what: "the local proxy's way to the cache that all applications shared",
+            there: redis::EARLIER_THERE,
+            openings: Vec::new,
+            needed: |_| String::new(),
+        })
     }
 
     fn leftovers(&self, context: &Context) -> Vec<Resource> {
@@ -72,14 +84,22 @@ impl Role for Proxy {
         if context.blueprint().with_role("redis").next().is_none() {
             return Vec::new();
         }
-        use crate::redis::{CACHE_PORT, PORT};
-        [("sessions and queues", PORT), ("cache", CACHE_PORT)]
-            .map(|(what, port)| Check {
-                name: format!("redis answers through the proxy on port {port} ({what})"),
-                script: redis::question(port),
-                deadline_seconds: 120,
-            })
-            .to_vec()
+        let check = |what: &str, port: u16, script: String| Check {
+            name: format!("redis answers through the proxy on port {port} ({what})"),
+            script,
+            deadline_seconds: 120,
+        };
+        use crate::redis::PORT;
+        let mut checks = vec![check("sessions and queues", PORT, redis::question(PORT))];
+        checks.extend(context.blueprint().apps.iter().map(|app| {
+            let port = app.cache_port;
+            check(
+                &format!("cache of {}", app.name),
+                port,
+                redis::question(port),
+            )
+        }));
+        checks
     }
 }
 
@@ -120,15 +140,18 @@ fn validator() -> Validator {
     ))
 }
 
-fn login_file(context: &Context) -> Result<Resource, RoleError> {
-    let login = redis::login(context)?;
-    let text = DEFAULT.render(std::collections::BTreeMap::from([(
-        "redis_auth",
-        login.expose(),
-    )]))?;
-    let file = File::secret("/etc/default/haproxy", marg_model::Secret::new(text));
-    // Variables of a service are read when it starts.
-    Ok(file.validate(validator()).notify(Notice::restart(UNIT)))
+/// The package's own file says nothing; in an earlier version of marg it had the login, which a proxy
+/// that was started with it may still use. Its variables are read when it starts.
+fn default_file(context: &Context) -> Result<Resource, RoleError> {
+    let path = "/etc/default/haproxy";
+    let login = redis::earlier_login(context);
+    let (EarlierForm::Kept, Some(login)) = (context.fleet.earlier, login) else {
+        return Ok(File::new(path, NO_DEFAULT).validate(validator()).into());
+    };
+    let values = std::collections::BTreeMap::from([("redis_auth", login.expose())]);
+    let text = DEFAULT.render(values)?;
+    let file = File::secret(path, marg_model::Secret::new(text));
+    Ok(file.validate(validator()).into())
 }
 
 /// The names lead here only when the proxy knows who leads: until then the old way serves.

@@ -154,7 +154,7 @@ impl Role for RedisSentinel {
                 name: "enough Sentinels see each other to replace a master".to_owned(),
                 script: format!(
                     "{ask}case $(echo 'SENTINEL CKQUORUM {MASTER}' | sentinel) in \
-                     *' OK '*) ;; *) exit 1 ;; esac"
+                     'OK '*) ;; *) exit 1 ;; esac"
                 ),
                 deadline_seconds: 60,
             },
@@ -282,11 +282,11 @@ fn own_file(context: &Context, fleet: &Fellows) -> Result<Command, RoleError> {
         failover_timeout_ms: parameters[1].1,
     })?;
     // Sentinel writes passwords into its file without quotes and cannot read them again.
-    let both = [redis::PASSWORD_SECRET, PASSWORD_SECRET];
+    let both = [redis::logins::SENTINEL_SECRET, PASSWORD_SECRET];
     for name in both {
         if !quoting::is_plain(context.secret(name)?.expose()) {
             return Ok(scripts::refuse_password(name));
         }
     }
-    Ok(scripts::own_file(&text))
+    Ok(scripts::own_file(&text, fleet))
 }

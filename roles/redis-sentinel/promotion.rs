@@ -102,7 +102,7 @@ fn retire(context: &Context) -> Shell {
          END {{ exit others }}'\n\
          }}\n\
          wait_until 5 alone || echo 'some are connected in another way than through the proxies'\n\
-         case $(echo 'CLIENT PAUSE {RESPITE}000 WRITE' | main) in *'OK OK '*) ;; \
+         case $(echo 'CLIENT PAUSE {RESPITE}000 WRITE' | main) in 'OK '*) ;; \
          *) echo 'redis does not stop taking writes'; exit 1 ;; esac\n\
          position=$(redis_says master_repl_offset)\n\
          [ -n \"$position\" ] || {{ echo 'redis does not say how far it has written'; exit 1; }}\n\
@@ -142,7 +142,7 @@ fn catch_up(_context: &Context, position: &str) -> Shell {
 fn take_over() -> Shell {
     script(&format!(
         "said=$(echo 'SENTINEL FAILOVER {MASTER}' | sentinel)\n\
-         case $said in *'OK OK '*|*INPROG*) ;; *) echo \"Sentinel refuses: $said\"; exit 1 ;; esac\n\
+         case $said in 'OK '*|*INPROG*) ;; *) echo \"Sentinel refuses: $said\"; exit 1 ;; esac\n\
          leads() {{ [ \"$(redis_says role)\" = master ]; }}\n\
          wait_until 15 leads || {{ echo 'the Sentinels did not make this host the master'; exit 1; }}\n\
          printf '%s\\n' 'CONFIG SET replica-priority {PRIORITY}' 'CONFIG REWRITE' | main >/dev/null\n",
@@ -160,7 +160,7 @@ fn follow(context: &Context, leader: &Host) -> Shell {
          echo 'CONFIG SET replica-priority {PRIORITY}' | main >/dev/null\n\
          follows() {{\n  \
          [ \"$(redis_says master_host)/$(redis_says master_link_status)\" = {leader}/up ] \\\n    \
-         && case $(echo 'SENTINEL GET-MASTER-ADDR-BY-NAME {MASTER}' | sentinel) in *' {leader} '*) ;; *) false ;; esac\n\
+         && case $(echo 'SENTINEL GET-MASTER-ADDR-BY-NAME {MASTER}' | sentinel) in '{leader} '*) ;; *) false ;; esac\n\
          }}\n\
          wait_until 120 follows || {{ echo 'this host does not follow {leader}'; exit 1; }}\n",
         port = redis::PORT,

@@ -135,27 +135,49 @@ const AS_REDIS: &str = "as_redis() {
 }
 ";
 
-/// Sentinel's file, if it does not exist; afterwards only the passwords in it, if they differ.
-pub fn own_file(text: &str) -> Command {
-    let own = "sed -n 's/^requirepass \"\\(.*\\)\"$/sentinel auth-pass marg \\1/p' \
-               /etc/redis/password.conf";
+/// Sentinel's file, if it does not exist; afterwards only the logins in it, if they differ. Sentinel
+/// takes whoever refuses it for lost: so it changes its name only when all hosts know that.
+pub fn own_file(text: &str, fleet: &Fellows) -> Command {
+    let login = "sed -n 's/^user sentinel on \">\\(.*\\)\" &.*/sentinel auth-user marg sentinel\\n\
+                 sentinel auth-pass marg \\1/p' /etc/redis/password.conf";
+    let refused: String = fleet
+        .fellows
+        .iter()
+        .map(|address| {
+            let refused = format!(
+                "! {{ case $({{ sed -n 's/^user sentinel on \">\\(.*\\)\" &.*/AUTH sentinel \\1/p' \
+                 /etc/redis/password.conf; echo PING; }} \
+                 | timeout 5 redis-cli -h {} -p {} 2>/dev/null) in \
+                 *WRONGPASS*|*NOAUTH*) ;; *) false ;; esac; }}",
+                quote(address),
+                redis::PORT
+            );
+            until(
+                &refused,
+                &format!(
+                    "redis on {address} does not know the Sentinels' login; see what that host says"
+                ),
+            )
+        })
+        .collect();
     let body = format!(
-        "{AS_REDIS}was=$(systemctl is-active {SERVICE} || :)\n\
+        "{AS_REDIS}{refused}was=$(systemctl is-active {SERVICE} || :)\n\
          [ \"$was\" != active ] || systemctl stop {SERVICE}\n\
          kept=$(as_redis sh -c '[ ! -f \"$1\" ] || exec head -c 1048576 \"$1\"' sh {OWN_FILE})\n\
          text=$(\n\
          if [ -n \"$kept\" ]; then\n\
          printf '%s\\n' \"$kept\" |\n\
-         sed -e '/^requirepass /d' -e '/^user default /d' -e '/^sentinel auth-pass /d'\n\
+         sed -e '/^requirepass /d' -e '/^user default /d' -e '/^sentinel auth-/d'\n\
          else\ncat <<'MARG_SENTINEL'\n{text}MARG_SENTINEL\nfi\n\
-         cat {PASSWORD_FILE}\n{own}\n)\n\
+         cat {PASSWORD_FILE}\n{login}\n)\n\
          printf '%s\\n' \"$text\" | as_redis sh -c '\n\
          umask 077; rm -rf -- \"$1.marg-new\" && cat > \"$1.marg-new\" && mv -fT -- \"$1.marg-new\" \"$1\"\n\
          ' sh {OWN_FILE}\n\
          [ \"$was\" != active ] || systemctl start {SERVICE}"
     );
     let known = format!(
-        "{AS_REDIS}{own} | as_redis grep -qxFf - {OWN_FILE} && \
+        "{AS_REDIS}{login} | grep '^sentinel auth-pass ' | as_redis grep -qxFf - {OWN_FILE} && \
+         as_redis grep -qx 'sentinel auth-user marg sentinel' {OWN_FILE} && \
          as_redis grep -qxFf - {OWN_FILE} < {PASSWORD_FILE}"
     );
     Command::new("Sentinel has a file of its own", body).unless(known)

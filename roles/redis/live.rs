@@ -5,21 +5,24 @@ use marg_resources::kinds::{Command, File};
 use marg_resources::{RoleError, quote};
 use serde::Serialize;
 
-use super::{PASSWORD_FILE, ask};
+use super::ask;
 use crate::render::Template;
 
 /// The settings of one instance, in a file that its configuration includes.
 pub struct Live {
-    path: &'static str,
+    path: String,
     port: u16,
+    /// File with the login.
+    login: String,
     text: String,
 }
 
 impl Live {
-    /// The settings of the instance on that port; `mib` is the limit of its memory.
+    /// The settings of the instance on that port, whose login is in that file; `mib` is the limit
+    /// of its memory.
     pub fn new(
-        path: &'static str,
-        port: u16,
+        path: impl Into<String>,
+        (port, login): (u16, &str),
         template: &Template,
         mib: u64,
     ) -> Result<Live, RoleError> {
@@ -28,26 +31,32 @@ impl Live {
             maxmemory_mib: u64,
         }
         let text = template.render(Values { maxmemory_mib: mib })?;
-        Ok(Live { path, port, text })
+        Ok(Live {
+            path: path.into(),
+            port,
+            login: login.to_owned(),
+            text,
+        })
     }
 
     /// What Redis reads when it starts.
     pub fn file(&self) -> File {
-        let file = File::new(self.path, &self.text);
+        let file = File::new(&self.path, &self.text);
         file.mode(0o640).owner("redis", "redis")
     }
 
     /// Tells the running Redis, once it runs.
     pub fn set(&self) -> Command {
-        let (path, port) = (self.path, self.port);
+        let (path, port) = (&self.path, self.port);
         // Younger than the file once Redis has been told; a question that costs no process.
         let mark = quote(&format!("/var/lib/marg/redis-{port}.told"));
         let body = format!(
-            "{}said=$(printf '%s' {} | ask {PASSWORD_FILE} {port})\n\
+            "{}said=$(printf '%s' {} | ask {login} {port})\n\
              case $said in ''|*ERR*|*NOAUTH*|*WRONGPASS*) echo \"redis said: $said\"; exit 1 ;; esac\n\
              : > {mark}",
             ask::functions(),
             quote(&commands(&self.text)),
+            login = quote(&self.login),
         );
         Command::new(format!("redis on port {port} uses its live settings"), body)
             .unless(format!("[ {mark} -nt {} ]", quote(path)))

@@ -136,7 +136,7 @@ fn settings_that_cannot_work_are_refused() {
             "redis",
             "maxmemory_mib",
             number(900),
-            "redis1: redis.maxmemory_mib and redis.cache_maxmemory_mib together: 1108 MiB are asked for and the machine has 1024; lower it, leave it out to have it computed, or give the \
+            "redis1: redis.maxmemory_mib and redis.cache_maxmemory_mib of each application together: 1108 MiB are asked for and the machine has 1024; lower it, leave it out to have it computed, or give the \
              host a larger size",
         ),
         (

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use marg_model::RoleSchema;
+use marg_model::{EarlierForm, RoleSchema};
 use marg_resources::kinds::{Package, UfwPolicy, UfwRule};
 use marg_resources::{Check, Context, OtherOpening, Peer, Resource, Role, RoleError};
 
@@ -81,7 +81,13 @@ fn allowed(context: &Context) -> BTreeSet<Allowed> {
     let own = context.roles.iter();
     let own = own.filter(|role| opens(context, role.schema().name));
     let openings: BTreeSet<_> = own
-        .flat_map(|role| role.openings(context.blueprint()))
+        .flat_map(|role| {
+            let mut openings = role.openings(context.blueprint());
+            if context.fleet.earlier == EarlierForm::Kept {
+                openings.extend(role.earlier().into_iter().flat_map(|one| (one.openings)()));
+            }
+            openings
+        })
         .collect();
     let mut allowed: BTreeSet<Allowed> = openings
         .iter()
@@ -151,8 +157,10 @@ mod tests {
                     "22 any",
                     "6379 10.20.0.2",
                     "6379 10.20.0.5",
-                    "6380 10.20.0.2",
-                    "6380 10.20.0.5",
+                    "6477 10.20.0.2",
+                    "6477 10.20.0.5",
+                    "7328 10.20.0.2",
+                    "7328 10.20.0.5",
                 ],
             ),
             ("mysql1", vec!["22 any", "3306 10.20.0.2", "3306 10.20.0.5"]),

@@ -10,6 +10,7 @@ use marg_resources::{Answer, HostPlan, Misread, Resource, plan, probe_script};
 use crate::apply::{apply, check};
 use crate::deploy::live;
 use crate::desired::{Desired, promised};
+use crate::earlier;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::gates::Gates;
@@ -26,6 +27,8 @@ pub struct Outcome {
     pub link: Option<Link>,
     /// Live release of each application on the host, as first seen.
     pub live: live::Live,
+    /// Whether it has what an earlier version of marg made there.
+    pub earlier: bool,
     /// The error itself, if one stopped this host.
     pub error: Option<EngineError>,
 }
@@ -48,6 +51,8 @@ pub struct Looked {
     pub plan: HostPlan,
     /// Live release of each application.
     pub live: live::Live,
+    /// Roles of which the host has, and keeps, what an earlier version of marg made there.
+    pub earlier: BTreeSet<&'static str>,
     distro: &'static Distro,
     resources: Vec<Resource>,
 }
@@ -89,13 +94,23 @@ pub async fn look(
         host: host.name.clone(),
         source,
     };
-    let mut answer = ask(link, &resources, desired).await?;
+    let mut answer = ask(link, host, &resources, desired).await?;
     let found = distro_of(&answer).map_err(misread)?;
-    if found != distro {
-        // The host is not what its image promised (it was upgraded in place): what it says wins.
+    let mut earlier = earlier::read(&answer, desired.roles).map_err(misread)?;
+    if !earlier::may_stay(desired.fleet) {
+        earlier.clear();
+    }
+    if found != distro || !earlier.is_empty() {
+        // The host is not what its image promised (it was upgraded in place), or not what this
+        // version makes: what it says wins.
         distro = found;
+        let kept = earlier::kept(desired.fleet, !earlier.is_empty());
+        let desired = Desired {
+            fleet: &kept,
+            ..*desired
+        };
         resources = desired.resources(host, machine, distro)?;
-        answer = ask(link, &resources, desired).await?;
+        answer = ask(link, host, &resources, &desired).await?;
     }
     let plan = plan(&host.name, &resources, &answer).map_err(misread)?;
     if !plan.refusals.is_empty() {
@@ -114,6 +129,7 @@ pub async fn look(
     Ok(Looked {
         plan,
         live,
+        earlier,
         distro,
         resources,
     })
@@ -121,11 +137,13 @@ pub async fn look(
 
 async fn ask(
     link: &mut Link,
+    host: &Host,
     resources: &[Resource],
     desired: &Desired<'_>,
 ) -> Result<Answer, HostError> {
     let states: Vec<_> = resources.iter().map(|resource| &resource.state).collect();
-    let script = probe_script(&states) + &live::section(&desired.fleet.blueprint.apps);
+    let live = live::section(&desired.fleet.blueprint.apps);
+    let script = probe_script(&states) + &live + &earlier::section(desired.roles_of(host));
     link.probe(&script).await
 }
 
@@ -159,6 +177,7 @@ pub async fn converge(work: &Work<'_>, host: &Host, link: Result<Link, EngineErr
         },
         link: None,
         live: live::Live::default(),
+        earlier: false,
         error: None,
     };
     match (link, machine) {
@@ -204,6 +223,7 @@ async fn one(
     let looked = look(engine, desired, host, machine, link).await?;
     outcome.report.changed = looked.plan.changes.len();
     outcome.live.clone_from(&looked.live);
+    outcome.earlier = !looked.earlier.is_empty();
     if looked.plan.is_empty() {
         return Ok(());
     }
@@ -212,7 +232,7 @@ async fn one(
         work.gates.wait(host).await?;
     }
     apply(engine, link, &looked.plan).await?;
-    let answer = ask(link, &looked.resources, desired).await?;
+    let answer = ask(link, host, &looked.resources, desired).await?;
     let left =
         plan(&host.name, &looked.resources, &answer).map_err(|source| HostError::Misread {
             host: host.name.clone(),

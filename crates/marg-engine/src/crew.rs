@@ -24,6 +24,8 @@ pub struct Linked {
     pub link: Link,
     /// Live releases.
     pub live: Live,
+    /// Whether it has what an earlier version of marg made there.
+    pub earlier: bool,
 }
 
 /// The hosts of one run.
@@ -163,8 +165,12 @@ impl<'a> Crew<'a> {
         }
         self.reports.insert(name.clone(), report);
         if let Some(link) = outcome.link {
-            let live = outcome.live;
-            self.links.insert(name.clone(), Linked { link, live });
+            let linked = Linked {
+                link,
+                live: outcome.live,
+                earlier: outcome.earlier,
+            };
+            self.links.insert(name.clone(), linked);
         }
         self.failures
             .extend(outcome.error.map(|error| (name, error)));
@@ -222,6 +228,7 @@ impl<'a> Crew<'a> {
             None => Ok(Linked {
                 link: self.visit(fleet, host).await?,
                 live: Live::default(),
+                earlier: false,
             }),
         }
     }

@@ -10,6 +10,7 @@ mod crew;
 pub mod deploy;
 mod desired;
 mod destroy;
+mod earlier;
 mod engine;
 pub mod environment;
 mod error;

@@ -1,11 +1,14 @@
 //! What would change: the same code as `provision`, stopped before anything is applied.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
 use marg_model::{Blueprint, Fleet, Host, Machine, Secret, Secrets};
 use marg_resources::{HostPlan, Role, plan_fresh};
 
 use crate::converge::{connect, look};
 use crate::desired::{Desired, promised};
+use crate::earlier;
 use crate::engine::Engine;
 use crate::environment::{CloudChange, CloudKind, EnvironmentPlan, Unseen};
 use crate::error::EngineError;
@@ -16,6 +19,14 @@ use crate::journey::journey;
 use crate::leaders::{self, Leaders, Links, ask, refuse_leaving, replicated};
 use crate::needs;
 use marg_resources::Action;
+
+/// A host that was looked at.
+struct Seen {
+    plan: HostPlan,
+    /// Roles of which it has what an earlier version of marg made there.
+    earlier: BTreeSet<&'static str>,
+    link: Option<Link>,
+}
 
 impl Engine {
     /// Looks at the cloud and at every host that exists, and changes nothing.
@@ -51,9 +62,14 @@ impl Engine {
         });
         let looking: Vec<_> = looking.collect();
         let (mut hosts, mut unseen) = (Vec::new(), Vec::new());
+        let (mut seen_links, mut earlier) = (Vec::new(), BTreeSet::new());
         for (name, seen) in join_all(looking).await {
             match seen {
-                Ok(plan) => hosts.push(plan),
+                Ok(seen) => {
+                    earlier.extend(seen.earlier);
+                    seen_links.extend(seen.link);
+                    hosts.push(seen.plan);
+                }
                 Err(error) => unseen.push(Unseen {
                     name,
                     error: self.redact(&error.to_string()),
@@ -64,6 +80,10 @@ impl Engine {
         leaders::close(links).await;
         let mut notes = situation.notes.clone();
         notes.extend(needs::note(&missing));
+        if !earlier.is_empty() {
+            notes.extend(earlier::outlook(&desired, &mut seen_links, &earlier).await?);
+        }
+        join_all(seen_links.into_iter().map(|link| link.session.close())).await;
         let order = journey(&fleet, self.roles(), &situation, &hosts);
         Ok(EnvironmentPlan {
             cloud: situation.changes.clone(),
@@ -84,13 +104,20 @@ impl Engine {
         desired: &Desired<'_>,
         (host, machine): (&Host, &Machine),
         link: Option<Result<Link, EngineError>>,
-    ) -> Result<HostPlan, EngineError> {
+    ) -> Result<Seen, EngineError> {
         let Some(mut link) = link.transpose()? else {
-            return fresh(desired, host, machine);
+            return Ok(Seen {
+                plan: fresh(desired, host, machine)?,
+                earlier: BTreeSet::new(),
+                link: None,
+            });
         };
         let looked = look(self, desired, host, machine, &mut link).await?;
-        link.session.close().await;
-        Ok(looked.plan)
+        Ok(Seen {
+            plan: looked.plan,
+            earlier: looked.earlier,
+            link: Some(link),
+        })
     }
 
     /// Connections to every machine that exists, or why there is none.

@@ -13,6 +13,7 @@ use crate::converge::connect;
 use crate::crew::Crew;
 use crate::deploy;
 use crate::desired::Desired;
+use crate::earlier;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::handover::{carries, hand_over, quiet_rivals, take_back};
@@ -82,6 +83,7 @@ impl Engine {
         let carried = carries(blueprint, &situation, self.roles(), &fleet.leaders);
         fleet.awaits_data = !carried.is_empty();
         crew.converge(&mut fleet).await;
+        let earlier = crew.links.values().any(|linked| linked.earlier);
         let mut deployed = Vec::new();
         if !crew.apps_concerned(blueprint) {
             deployed = deploy::first_deploys(self, &fleet, &mut crew.links).await?;
@@ -105,9 +107,12 @@ impl Engine {
             self.emit(Event::PhaseStarted {
                 name: "hosts without what has left".to_owned(),
             });
-            let mut fleet = situation.fleet(blueprint);
+            fleet = situation.fleet(blueprint);
             crew.converge(&mut fleet).await;
             crew.check_balancers(&fleet).await;
+        }
+        if crew.failures.is_empty() && earlier {
+            earlier::let_go(self, crew, fleet, secrets).await?;
         }
         if crew.failures.is_empty() {
             close(self, blueprint, &situation).await?;

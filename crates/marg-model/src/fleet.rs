@@ -29,6 +29,20 @@ pub struct Fleet {
     pub leaders: BTreeMap<String, String>,
     /// Address of the cloud's API as hosts reach it; DigitalOcean's own when there is none.
     pub api_url: Option<String>,
+    /// What becomes of what an earlier version of marg made.
+    pub earlier: EarlierForm,
+}
+
+/// What becomes of what an earlier version of marg made on hosts, and others may still use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EarlierForm {
+    /// A host that has it keeps it; it is asked.
+    #[default]
+    AsFound,
+    /// The host that is looked at has it, and keeps it for now.
+    Kept,
+    /// Nobody needs it any more: it goes.
+    Gone,
 }
 
 /// A machine behind a host.
@@ -94,6 +108,7 @@ impl Fleet {
             awaits_data: false,
             leaders: BTreeMap::new(),
             api_url: None,
+            earlier: EarlierForm::default(),
         }
     }
 

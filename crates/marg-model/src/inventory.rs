@@ -1,6 +1,7 @@
 //! What the operator writes: `inventories/*.toml`.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::schema::SettingValue;
 
@@ -82,6 +83,9 @@ pub struct App {
     pub database_user: String,
     /// Queue of its own; never shared with another application.
     pub queue: String,
+    /// Port of its own instance of the cache. Made from its name, so that it stays whatever other
+    /// applications come and go.
+    pub cache_port: u16,
     /// Worker processes per worker host.
     pub workers: u16,
     /// Whether `artisan schedule:run` runs each minute (on one host of the fleet).
@@ -107,6 +111,19 @@ pub struct App {
 }
 
 impl App {
+    /// Ports among which applications' caches are.
+    pub const CACHE_PORTS: RangeInclusive<u16> = 6400..=7399;
+
+    /// The port of an application's cache, unless the inventory says another.
+    pub fn usual_cache_port(name: &str) -> u16 {
+        let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        let (first, last) = (*Self::CACHE_PORTS.start(), *Self::CACHE_PORTS.end());
+        let place = hash % (u32::from(last - first) + 1);
+        first + u16::try_from(place).unwrap_or_default()
+    }
+
     /// Name for unix users, pools, units and files: `flow.marg` → `flow-marg`.
     pub fn slug(&self) -> String {
         self.name.replace(['.', '_'], "-")

@@ -25,7 +25,7 @@ pub use cost::{Cost, CostRow};
 pub use diagnostic::{Diagnostic, Diagnostics, Span};
 pub use distro::{Distro, SqlEngine};
 pub use event::{Event, EventSink, StepStatus};
-pub use fleet::{Address, Fleet, Machine};
+pub use fleet::{Address, EarlierForm, Fleet, Machine};
 pub use inventory::{
     App, Database, DatabaseUser, Env, EnvValue, Environment, GroupInPhase, GroupOverride,
     HostOverride, Inventory, OnFailure, PhaseOverride, Settings, Tls,

@@ -37,7 +37,7 @@ pub use plan::{HostPlan, PlannedChange, Step, plan, plan_fresh};
 pub use promotion::{Promotion, Succession};
 pub use quote::quote;
 pub use role::{
-    Check, Context, Handover, HostAnswer, HostAnswers, Leadership, Opening, OtherOpening, Peer,
-    Role, RoleError, Traffic,
+    Check, Context, Earlier, Handover, HostAnswer, HostAnswers, Leadership, Opening, OtherOpening,
+    Peer, Role, RoleError, Traffic,
 };
 pub use script::{FRAME, PLACES, PRELUDE, Shell, apply_script, probe_script, section};

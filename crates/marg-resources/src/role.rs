@@ -90,6 +90,12 @@ pub trait Role: Sync {
         Vec::new()
     }
 
+    /// What an earlier version of marg left on this role's hosts, and others may still use. Only for
+    /// roles whose form has changed in such a way.
+    fn earlier(&self) -> Option<Earlier> {
+        None
+    }
+
     /// Whether the role works, asked after a change.
     fn checks(&self, _context: &Context) -> Vec<Check> {
         Vec::new()
@@ -206,6 +212,23 @@ pub struct Handover {
     /// Runs on the host that gets it; the data lies in the file of that path, and what was there
     /// before is replaced. May be run again.
     pub import: fn(&Context, path: &str) -> Shell,
+}
+
+/// What an earlier version of marg made on a role's hosts and others may still use. A host that has it
+/// keeps it ([`EarlierForm::Kept`](marg_model::EarlierForm)) while everything else is made as it
+/// should be; when nobody needs it any more, it goes in the same run.
+#[derive(Clone, Copy)]
+pub struct Earlier {
+    /// What it is, for people.
+    pub what: &'static str,
+    /// Commands that end with status 0 on a host of the role that has it. They run in every probe, so
+    /// they ask no other process.
+    pub there: &'static str,
+    /// What is open for it on hosts that have it.
+    pub openings: fn() -> Vec<Opening>,
+    /// Commands for any host that print who there still needs it, a sentence each on a line; asked
+    /// when a host has it and everything else is as it should be. Without secrets.
+    pub needed: fn(&Context) -> String,
 }
 
 /// A question that a host answers with exit status 0 when all is well. Asked again until the

@@ -102,7 +102,7 @@ fn inside() {
 fn wanted() {
     let fleet = Fleet::provisioned();
     for from in ["http1", "worker1"] {
-        for (to, ports) in [("redis1", &[6379, 6380][..]), ("mysql1", &[3306])] {
+        for (to, ports) in [("redis1", &[6379, 6477, 7328][..]), ("mysql1", &[3306])] {
             let address = fleet.machine(to).private;
             for port in ports {
                 let opens = scan::inside(fleet.machine(from).droplet, |runtime| {

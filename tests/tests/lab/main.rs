@@ -32,6 +32,7 @@ mod names;
 mod one_primary;
 mod other_environments;
 mod provision;
+mod redis_apps;
 mod releases;
 mod repair;
 mod replication;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         deploy_failures::cases(),
         releases::cases(),
         strangers::cases(),
+        redis_apps::cases(),
         balancer::cases(),
         rolling::cases(),
         long(rolling::long_cases()),
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         long(keepalived::cases()),
         long(sentinel::cases()),
         long(replication::cases()),
+        long(redis_apps::long_cases()),
         long(losses::cases()),
         long(secrets::long_cases()),
         cloud::cases(),

@@ -8,7 +8,9 @@ use marg_tests::scan;
 use marg_tests::web::runtime;
 
 /// Ports of everything that marg sets up.
-const PORTS: [u16; 10] = [22, 80, 443, 3306, 6379, 6380, 8404, 9100, 9201, 26379];
+const PORTS: [u16; 12] = [
+    22, 80, 443, 3306, 6379, 6380, 6477, 7328, 8404, 9100, 9201, 26379,
+];
 
 /// Whether a group may reach a port of another; `None` is the public side.
 fn may(from: Option<&str>, to: &str, port: u16, phase: u8) -> bool {
@@ -19,7 +21,8 @@ fn may(from: Option<&str>, to: &str, port: u16, phase: u8) -> bool {
         ("lb", 8404) => from.is_some(),
         ("http", 80) => from == Some("lb"),
         ("redis", 6379) => app || (replicated && from == Some("redis")),
-        ("redis", 6380) => app,
+        // The applications' caches.
+        ("redis", 6477 | 7328) => app,
         ("redis", 26379) => replicated && (app || from == Some("redis")),
         ("mysql", 3306) => app || (replicated && from == Some("mysql")),
         ("mysql", 9201) => replicated && app,

@@ -16,7 +16,7 @@ function connect(string $password): Redis
 {
     $redis = new Redis();
     $redis->connect('redis.marg.internal', 6379, 5, null, 0, 30);
-    $redis->auth($password);
+    $redis->auth(['marg', $password]);
     return $redis;
 }
 

@@ -20,13 +20,16 @@ cases! {
     "redis: another host is promoted while it is written to, and back again" => promoted,
     "redis: a promote whose operator is killed keeps nobody waiting, and goes on by the same command" => abandoned,
     "redis: a master that is resized hands over first" => resized,
-    "redis: the cache is served by the next host and goes back" => cache,
     "redis: Sentinels learn a new password and new parameters without forgetting what they know" => new_password,
     "redis: the environment goes by its name" => gone,
 }
 
 const ENVIRONMENT: &str = "e2eredis";
 const HOSTS: [&str; 3] = ["redis1", "redis2", "redis3"];
+
+/// Prints how marg logs in on a host of Redis, as redis-cli reads it.
+const LOGIN: &str =
+    r#"sed -n 's/^user marg on ">\(.*\)" ~.*/AUTH marg "\1"/p' /etc/redis/password.conf"#;
 
 const INVENTORY: &str = r#"
 [environment]
@@ -102,7 +105,7 @@ fn fleet() -> Fleet {
 
 fn password(fleet: &Fleet) -> String {
     let secrets = fleet.project.secrets().into_iter();
-    let mut own = secrets.filter(|(name, _)| name == "redis_password");
+    let mut own = secrets.filter(|(name, _)| name == "redis_admin_password");
     own.next().unwrap().1
 }
 
@@ -161,9 +164,8 @@ fn assert_survived(said: &[Value; 2]) {
 
 /// `role:…` and what belongs to it; not that, while the host does not answer.
 fn replication(fleet: &Fleet, host: &str) -> String {
-    let ask = "{ sed -n 's/^requirepass /AUTH /p' /etc/redis/password.conf; echo 'INFO replication'; } \
-               | timeout 5 redis-cli";
-    fleet.try_on(host, ask).1
+    let ask = format!("{{ {LOGIN}; echo 'INFO replication'; }} | timeout 5 redis-cli");
+    fleet.try_on(host, &ask).1
 }
 
 /// The one master that both others follow.
@@ -296,24 +298,25 @@ fn abandoned() {
     let stays = format!("exec 3<>/dev/tcp/{before}/6379; sleep 60");
     let stays = format!("timeout 60 bash -c '{stays}' > /dev/null 2>&1 < /dev/null &");
     fleet.on("http1", &stays);
-    let there = "{ sed -n 's/^requirepass /AUTH /p' /etc/redis/password.conf; \
-                 echo 'CLIENT LIST TYPE normal'; } | redis-cli | grep ' age=[3-9] .*cmd=NULL'";
+    let there = format!(
+        "{{ {LOGIN}; echo 'CLIENT LIST TYPE normal'; }} | redis-cli | grep ' age=[3-9] .*cmd=NULL'"
+    );
     until("somebody who stays", Duration::from_secs(20), || {
-        (fleet.try_on(before, there).0 == 0).then_some(())
+        (fleet.try_on(before, &there).0 == 0).then_some(())
     });
     let said = written(&fleet, 60, || {
         let mut run = fleet.marg(["promote", heir, "--json"]).start();
         run.wait_for("that the master closes", |event| {
             event["host"] == before && event["message"] == "takes no more writes"
         });
-        let closed = "{ sed -n 's/^requirepass /AUTH /p' /etc/redis/password.conf; \
-                      echo 'CONFIG GET min-replicas-max-lag'; } | redis-cli | tail -1";
+        let closed =
+            format!("{{ {LOGIN}; echo 'CONFIG GET min-replicas-max-lag'; }} | redis-cli | tail -1");
         until("a closed master", Duration::from_secs(20), || {
-            (fleet.on(before, closed).trim() == "0").then_some(())
+            (fleet.on(before, &closed).trim() == "0").then_some(())
         });
         run.kill();
         until("an open master", Duration::from_secs(60), || {
-            (fleet.on(before, closed).trim() == "3").then_some(())
+            (fleet.on(before, &closed).trim() == "3").then_some(())
         });
     });
     assert_survived(&said);
@@ -343,32 +346,6 @@ fn resized() {
     let back = ["resize", before, "s-1vcpu-1gb", "--json"];
     fleet.marg(back).run().ok();
     fleet.assert_converged();
-}
-
-fn cache() {
-    let fleet = fleet();
-    let run_id = || {
-        let ask = "{ perl -ne 'print pack(\"H*\", $1) if /^REDIS_AUTH=(\\w+)/' /etc/default/haproxy; \
-                   printf 'INFO server\\r\\nQUIT\\r\\n'; } | curl -s -m 5 telnet://127.0.0.1:6380 \
-                   | sed -n 's/^run_id:\\([0-9a-f]*\\).*/\\1/p'";
-        fleet.try_on("http1", ask).1.trim().to_owned()
-    };
-    let own = |host| {
-        let ask = "{ sed -n 's/^requirepass /AUTH /p' /etc/redis/password.conf; echo 'INFO server'; } \
-                   | redis-cli -p 6380 | sed -n 's/^run_id:\\([0-9a-f]*\\).*/\\1/p'";
-        fleet.on(host, ask).trim().to_owned()
-    };
-    assert_eq!(run_id(), own("redis1"));
-    fleet.on("redis1", "systemctl stop redis-server@cache");
-    let second = own("redis2");
-    until("the second cache", Duration::from_secs(20), || {
-        (run_id() == second).then_some(())
-    });
-    fleet.provision();
-    let first = own("redis1");
-    until("the first cache", Duration::from_secs(20), || {
-        (run_id() == first).then_some(())
-    });
 }
 
 fn new_password() {

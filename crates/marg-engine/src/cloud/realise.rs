@@ -53,7 +53,8 @@ pub struct Order<'a> {
 }
 
 /// Opens everything that is to be: keys, tags, network, droplets; firewalls let in the new beside
-/// the old while the environment moves. Returns the situation afterwards.
+/// the old, which somebody may use until the hosts are as they should be. Returns the situation
+/// afterwards.
 pub async fn open(
     engine: &Engine,
     blueprint: &Blueprint,
@@ -69,10 +70,8 @@ pub async fn open(
     let making = Making::of(engine, blueprint, &situation.found.owner);
     let (ground, ()) = tokio::try_join!(making.ground(), making.all_tags())?;
     let mut firewalls = firewall_changes(blueprint, engine.roles(), &situation.found);
-    if situation.is_moving(blueprint) {
-        for (spec, _) in &mut firewalls {
-            *spec = widened(spec.clone(), &situation.found.firewalls);
-        }
+    for (spec, _) in &mut firewalls {
+        *spec = widened(spec.clone(), &situation.found.firewalls);
     }
     making.tags(&situation).await?;
     making.firewalls(&situation, &firewalls).await?;

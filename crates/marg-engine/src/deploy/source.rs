@@ -251,6 +251,7 @@ pub mod tests {
             upload_limit: "20M".to_owned(),
             tls: None,
             keep_releases: 5,
+            cache_port: 6400,
             on_failure: marg_model::OnFailure::Stop,
             before: Vec::new(),
             after: Vec::new(),

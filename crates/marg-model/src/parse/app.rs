@@ -1,5 +1,7 @@
 //! `[apps.NAME]`: the applications of an inventory.
 
+use std::ops::RangeInclusive;
+
 use super::node::Node;
 use super::overrides::env;
 use super::reader::Table;
@@ -44,6 +46,7 @@ fn app(name: &str, table: &Table<'_>) -> App {
         database: String::new(),
         database_user: String::new(),
         queue: String::new(),
+        cache_port: number("cache_port", cache_ports(), App::usual_cache_port(name)),
         workers: number("workers", 0..=64, 3),
         schedule: table
             .optional("schedule")
@@ -68,6 +71,10 @@ fn app(name: &str, table: &Table<'_>) -> App {
     app.database_user =
         text("database_user", rules::database_user).unwrap_or_else(|| app.database.clone());
     app
+}
+
+fn cache_ports() -> RangeInclusive<u64> {
+    u64::from(*App::CACHE_PORTS.start())..=u64::from(*App::CACHE_PORTS.end())
 }
 
 fn on_failure(table: &Table<'_>) -> OnFailure {
@@ -107,7 +114,7 @@ fn tls(table: &Table<'_>) -> Option<Tls> {
     })
 }
 
-/// What two applications must never share: a unix user, a queue, a host name.
+/// What two applications must never share: a unix user, a queue, a cache, a host name.
 fn refuse_shared_names(apps: &[(App, Node<'_>)]) {
     let slugs = apps.iter().map(|(app, node)| (app.slug(), node.clone()));
     refuse_repeated("user and pool name", slugs);
@@ -128,6 +135,10 @@ fn refuse_shared_names(apps: &[(App, Node<'_>)]) {
         .iter()
         .map(|(app, node)| (app.queue.clone(), node.child("queue")));
     refuse_repeated("queue", queues);
+    let ports = apps
+        .iter()
+        .map(|(app, node)| (app.cache_port.to_string(), node.child("cache_port")));
+    refuse_repeated("cache_port", ports);
     let hostnames = apps.iter().flat_map(|(_, node)| {
         let items = match node.raw().as_table().map(|table| table.get("hostnames")) {
             Some(Some(value)) if value.get_ref().is_array() => node.child("hostnames").items(),

@@ -4,6 +4,7 @@
 // be a login at the others.
 return [
     'driver' => env('SESSION_DRIVER', 'redis'),
+    'serialization' => env('SESSION_SERIALIZATION', 'php'),
     'lifetime' => (int) env('SESSION_LIFETIME', 120),
     'expire_on_close' => false,
     'encrypt' => (bool) env('SESSION_ENCRYPT', false),
