@@ -195,7 +195,7 @@ fn on_controller(project: &Path, begin: &Path, needles: &Needles) -> Vec<String>
 const CONTROLLER: &str = r#"
 find "$1" -type f ! -path '*/.marg/*@lab/secrets.toml' ! -path '*/.marg/*@lab/ssh_key' ! -name said.log \
     -size -20M -print0 | xargs -0 -r grep -lsF -f "$3" | sed 's/^/project: /'
-find "$1" -path '*/.marg/*' -type f -perm /go+rwx | sed 's/^/open to others: /'
+find "$1" -path '*/.marg/*' -type f ! -name ssh_key.pub -perm /go+rwx | sed 's/^/open to others: /'
 find /tmp /var/tmp /dev/shm -type f -newer "$2" -size -20M -print0 2>/dev/null |
     xargs -0 -r grep -lsF -f "$3" | sed 's/^/temporary: /'
 echo looked

@@ -43,7 +43,8 @@ pub async fn apply(engine: &Engine, link: &mut Link, plan: &HostPlan) -> Result<
     };
     let (applied, confirmed) = tokio::join!(applying, confirming);
     link.count_confirmations(confirmed);
-    applied
+    // The last lines that a step wrote stand in its error, too.
+    applied.map_err(|error| error.redacted(engine))
 }
 
 /// Runs bare steps.

@@ -255,6 +255,7 @@ async fn one(
         // What it balances may have no release yet: it is checked when that is there.
         return Ok(());
     }
-    check(link, &desired.checks(host, machine, looked.distro)).await?;
+    let checked = check(link, &desired.checks(host, machine, looked.distro)).await;
+    checked.map_err(|error| error.redacted(engine))?;
     Ok(())
 }

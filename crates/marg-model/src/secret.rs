@@ -81,8 +81,47 @@ impl Secrets {
                 clean = clean.replace(value, "•••");
             }
         }
-        clean
+        // A program that breaks its lines at a width breaks secrets, too.
+        let long: Vec<&str> = self
+            .0
+            .values()
+            .flat_map(|secret| secret.expose().lines())
+            .filter(|line| line.len() >= 16)
+            .collect();
+        let lines = clean.split('\n').map(|line| without_parts(line, &long));
+        lines.collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Shortest part of a secret at an edge of a line that is taken for one.
+const PART: usize = 8;
+
+/// A line without the parts of secrets that it begins with, ends with, or is.
+fn without_parts(line: &str, secrets: &[&str]) -> String {
+    let mut text = line.to_owned();
+    for secret in secrets {
+        let places = (PART..secret.len()).filter(|at| secret.is_char_boundary(*at));
+        let inner = text.trim();
+        if inner.len() >= PART && secret.contains(inner) {
+            return text.replace(inner, "•••");
+        }
+        if let Some(at) = places
+            .clone()
+            .rev()
+            .find(|at| inner.ends_with(&secret[..*at]))
+        {
+            let end = text.trim_end().len();
+            text.replace_range(end - at..end, "•••");
+        }
+        let inner = text.trim();
+        let tails = secret.char_indices().map(|(at, _)| &secret[at..]);
+        let mut tails = tails.take_while(|tail| tail.len() >= PART);
+        if let Some(tail) = tails.find(|tail| inner.starts_with(tail)) {
+            let begin = text.len() - text.trim_start().len();
+            text.replace_range(begin..begin + tail.len(), "•••");
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -103,6 +142,27 @@ mod tests {
         assert_eq!(secrets.redact("x canary-1\nab\ncanary-2\n"), "x •••");
         assert_eq!(secrets.redact("x canary-2"), "x •••");
         assert_eq!(secrets.redact("about"), "about");
+    }
+
+    #[test]
+    fn redact_blanks_a_secret_that_a_line_breaks() {
+        let mut secrets = Secrets::default();
+        secrets.insert(
+            "key",
+            Secret::new("base64:AbCdEfGhIjKlMnOpQrStUvWxYz012345"),
+        );
+        let canary = "base64:AbCdEfGhIjKlMnOpQrStUvWxYz012345";
+        for at in 8..canary.len() - 8 {
+            let (one, other) = canary.split_at(at);
+            let broken = format!("  says {one}  \n  {other} at the end\n");
+            let expected = "  says •••  \n  ••• at the end\n";
+            assert_eq!(secrets.redact(&broken), expected, "{at}");
+        }
+        assert_eq!(
+            secrets.redact("a\n   GhIjKlMnOpQr   \nb"),
+            "a\n   •••   \nb"
+        );
+        assert_eq!(secrets.redact("é base64: AbCdEf"), "é base64: AbCdEf");
     }
 
     #[test]

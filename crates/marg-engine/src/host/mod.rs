@@ -117,3 +117,16 @@ pub enum HostError {
     #[error(transparent)]
     Vault(#[from] crate::vault::VaultError),
 }
+
+impl HostError {
+    /// The same with secrets blanked in what the host printed: it goes where events go.
+    pub(crate) fn redacted(mut self, engine: &crate::engine::Engine) -> HostError {
+        match &mut self {
+            HostError::Step { output, .. }
+            | HostError::Look { output, .. }
+            | HostError::Unhealthy { output, .. } => *output = engine.redact(output),
+            _ => {}
+        }
+        self
+    }
+}
