@@ -161,7 +161,7 @@ pub fn leader(fleet: &Fleet, service: &str) -> String {
 }
 
 /// Of three hosts the last one that does not lead.
-fn follower(fleet: &Fleet, service: &str) -> String {
+pub fn follower(fleet: &Fleet, service: &str) -> String {
     let leader = leader(fleet, service);
     let last = [3, 2].map(|number| format!("{service}{number}"));
     let [last, other] = last;

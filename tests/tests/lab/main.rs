@@ -31,6 +31,7 @@ mod matrix;
 mod names;
 mod one_primary;
 mod other_environments;
+mod planter;
 mod provision;
 mod redis_apps;
 mod releases;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         releases::cases(),
         strangers::cases(),
         redis_apps::cases(),
+        planter::cases(),
         balancer::cases(),
         rolling::cases(),
         long(rolling::long_cases()),
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         long(redis_apps::long_cases()),
         long(losses::cases()),
         long(secrets::long_cases()),
+        long(planter::long_cases()),
         cloud::cases(),
         kinds::cases(),
         names::cases(),
