@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod api;
+pub mod earlier;
 pub mod fleet;
 pub mod hunt;
 pub mod leftovers;

@@ -145,6 +145,7 @@ pub struct Marg {
     variables: Vec<(String, String)>,
     folder: PathBuf,
     diary: Option<PathBuf>,
+    program: Option<PathBuf>,
 }
 
 impl Marg {
@@ -155,7 +156,15 @@ impl Marg {
             variables: Vec::new(),
             folder: folder.to_owned(),
             diary: None,
+            program: None,
         }
+    }
+
+    /// Another program than the one that was built from the sources as they are now.
+    #[must_use]
+    pub fn program(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
     }
 
     /// With a variable of the environment.
@@ -173,7 +182,7 @@ impl Marg {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(marg());
+        let mut command = Command::new(self.program.as_deref().unwrap_or_else(|| marg()));
         command.args(&self.arguments).current_dir(&self.folder);
         for name in [
             "DIGITALOCEAN_TOKEN",

@@ -18,6 +18,7 @@ mod cloud;
 mod commands;
 mod deploy;
 mod deploy_failures;
+mod earlier;
 mod faults;
 mod firewall;
 mod journey;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         long(replication::cases()),
         long(redis_apps::long_cases()),
         long(losses::cases()),
+        long(earlier::cases()),
         long(secrets::long_cases()),
         long(planter::long_cases()),
         cloud::cases(),
