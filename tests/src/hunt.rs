@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::fleet::Fleet;
 use crate::program::Marg;
@@ -129,7 +129,10 @@ impl<'f> Hunt<'f> {
     /// Begins to watch the command lines of this machine and of all in the lab.
     pub fn begin(fleet: &'f Fleet, needles: Needles) -> Hunt<'f> {
         let begin = fleet.project.folder.join("hunt-began");
-        fs::write(&begin, "").expect("a mark");
+        let mark = fs::File::create(&begin).expect("a mark");
+        // What is written in the same tick of the clock is newer, too.
+        let before = SystemTime::now() - Duration::from_secs(1);
+        mark.set_modified(before).expect("a mark");
         let lines = CommandLines::watch();
         Hunt {
             fleet,
