@@ -6,6 +6,7 @@
 use marg_model::RoleSchema;
 use marg_resources::Role;
 
+mod hardening;
 mod memory;
 mod network;
 mod php;

@@ -19,6 +19,7 @@ mod dotenv;
 mod earlier;
 pub mod environment;
 mod handover;
+mod logs;
 
 /// Name of the secret that encrypts sessions and cookies; all applications share it.
 pub const APP_KEY: &str = "app_key";
@@ -81,7 +82,9 @@ impl Role for App {
             let env = File::secret(env_path(app), environment::file(context, app)?);
             resources.push(env.mode(0o640).owner("root", app.slug()).into());
             resources.push(apply_env(context, app).into());
+            resources.push(logs::timer(app).into());
         }
+        resources.push(logs::gone(context).into());
         Ok(resources)
     }
 

@@ -3,15 +3,15 @@
 
 use marg_model::{Blueprint, RoleSchema, Setting, SettingKind, SettingValue};
 use marg_resources::kinds::{
-    Block, Command, File, Link, Package, Service, SshdConfig, Swap, Sysctl,
+    Block, Command, Directory, File, Link, Package, Service, SshdConfig, Swap, Sysctl,
 };
 use marg_resources::{
     Check, Context, Notice, Notify, Opening, Peer, Resource, Role, RoleError, quote,
 };
 use serde::Serialize;
 
-use crate::network;
 use crate::render::{Template, template, trusted};
+use crate::{hardening, network};
 
 const HOSTS: Template = template!("base", "templates/hosts");
 const UPGRADES: Template = template!("base", "templates/upgrades");
@@ -76,6 +76,8 @@ impl Role for Base {
         resources.extend(services(context)?);
         resources.push(Link::new("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC").into());
         resources.extend(upgrades(context)?);
+        resources.extend(restarts());
+        resources.extend(journal());
         // Services may bind to the private address before the network is up at boot.
         resources.push(Sysctl::new("net.ipv4.ip_nonlocal_bind", "1").into());
         // What one user plants in a folder of everybody's leads no other user astray.
@@ -222,6 +224,29 @@ fn upgrades(context: &Context) -> Result<Vec<Resource>, RoleError> {
     Ok(resources)
 }
 
+/// Services restart when marg says so, or their own packages: not because some library is newer.
+/// Debian has no needrestart by itself; Ubuntu's image has, and restarts what it likes.
+fn restarts() -> [Resource; 3] {
+    let text = "# Made by marg: needrestart only lists.\n$nrconf{restart} = 'l';\n";
+    [
+        Directory::new("/etc/needrestart").into(),
+        Directory::new("/etc/needrestart/conf.d").into(),
+        File::new("/etc/needrestart/conf.d/60-marg.conf", text).into(),
+    ]
+}
+
+/// What the journal may take of the disk and, as long as it is in memory, of that.
+fn journal() -> [Resource; 3] {
+    const FOLDER: &str = "/etc/systemd/journald.conf.d";
+    const UNIT: &str = "systemd-journald";
+    let text = "# Made by marg.\n[Journal]\nSystemMaxUse=500M\nRuntimeMaxUse=50M\n";
+    [
+        Directory::new(FOLDER).into(),
+        File::new(format!("{FOLDER}/60-marg.conf"), text).notify(Notice::restart(UNIT)),
+        Service::running(UNIT).into(),
+    ]
+}
+
 fn metrics(context: &Context) -> Result<Vec<Resource>, RoleError> {
     #[derive(Serialize)]
     struct Values {
@@ -230,8 +255,9 @@ fn metrics(context: &Context) -> Result<Vec<Resource>, RoleError> {
     const UNIT: &str = "prometheus-node-exporter";
     let address = trusted(&context.machine.private);
     let text = NODE_EXPORTER.render(Values { address })?;
-    Ok(vec![
-        File::new("/etc/default/prometheus-node-exporter", text).notify(Notice::restart(UNIT)),
-        Service::running(UNIT).into(),
-    ])
+    let file = File::new("/etc/default/prometheus-node-exporter", text);
+    let mut resources = vec![file.notify(Notice::restart(UNIT))];
+    resources.extend(hardening::Service::NodeExporter.drop_in(UNIT));
+    resources.push(Service::running(UNIT).into());
+    Ok(resources)
 }

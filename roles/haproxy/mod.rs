@@ -10,6 +10,7 @@ use marg_resources::{
 use minijinja::Value;
 use serde::Serialize;
 
+use crate::hardening;
 use crate::php_fpm;
 use crate::render::{Template, template, trusted};
 use crate::visitors;
@@ -89,6 +90,7 @@ impl Role for Haproxy {
         resources.extend(unit()?);
         resources.push(live("/etc/haproxy/unseen.state", unseen(context)?));
         resources.push(live("/etc/haproxy/haproxy.cfg", main(context)?));
+        resources.extend(hardening::Service::Haproxy.drop_in("haproxy"));
         resources.push(Service::running("haproxy").into());
         resources.push(let_in(context).into());
         Ok(resources)

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::mysql_replication::leads;
 use crate::render::{Template, template, trusted};
-use crate::{memory, network, php_fpm};
+use crate::{hardening, memory, network, php_fpm};
 
 mod handover;
 pub mod sizing;
@@ -93,10 +93,14 @@ impl Role for Mysql {
                 .into(),
             file("zz-marg.cnf", conf(context)?).notify(Notice::restart(distro.sql_unit())),
             file("zz-marg-live.cnf", LIVE.render(Live { connections })?).into(),
-            Service::running(distro.sql_unit()).into(),
-            // What changes with the number of web servers is set at once, without a restart.
-            Variable::new(distro.sql, "max_connections", connections).into(),
         ];
+        // MySQL's own unit comes with AppArmor's profile instead.
+        if distro.sql_unit() == "mariadb" {
+            resources.extend(hardening::Service::MariaDb.drop_in(distro.sql_unit()));
+        }
+        resources.push(Service::running(distro.sql_unit()).into());
+        // What changes with the number of web servers is set at once, without a restart.
+        resources.push(Variable::new(distro.sql, "max_connections", connections).into());
         // A replica gets them from its primary. Written by itself, they would be transactions
         // that nobody else has.
         if !context.host.has_role("mysql-replication") || leads(context, context.host) {

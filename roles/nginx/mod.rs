@@ -10,6 +10,7 @@ use minijinja::Value;
 use serde::Serialize;
 
 use crate::app::{self, slugs};
+use crate::hardening;
 use crate::network;
 use crate::php_fpm;
 use crate::render::{Template, template, trusted};
@@ -91,6 +92,7 @@ impl Role for Nginx {
                 .validate(validator())
                 .notify(Notice::reload("nginx")),
         );
+        resources.extend(hardening::Service::Nginx.drop_in("nginx"));
         resources.push(Service::running("nginx").into());
         Ok(resources)
     }

@@ -10,11 +10,10 @@ use marg_resources::kinds::{Command, Directory, File, Link, Package, Service, St
 use marg_resources::{
     Check, Context, Notice, Notify, Resource, Role, RoleError, Validator, fpm, quote,
 };
-use minijinja::Value;
 use serde::Serialize;
 
-use crate::render::{Template, template, trusted};
-use crate::{app, memory};
+use crate::render::{Template, template};
+use crate::{app, hardening, memory};
 
 pub mod sizing;
 
@@ -44,12 +43,6 @@ const REQUEST_TIMEOUT: u64 = 60;
 /// Seconds after that until PHP ends it. PHP's own limit does not count waiting; this one does, when
 /// nginx has given up.
 const GRACE: u64 = 5;
-
-/// What a master is denied, as lines of its unit.
-const HARDENING: &[&str] = &[
-    // Files there are not other applications' to read.
-    "PrivateTmp=yes",
-];
 
 /// The role.
 pub struct PhpFpm;
@@ -194,8 +187,11 @@ fn own(context: &Context, app: &App) -> Result<Vec<Resource>, RoleError> {
             template.render(&values)?,
         ))
     };
+    let [folder, denied] = hardening::Service::PhpFpm.drop_in(&format!("{unit}@"));
     Ok(vec![
         File::new(site_path, site(app)).into(),
+        folder,
+        renewing(denied, [app]),
         renewing(file(format!("{unit}@.socket"), &SOCKET)?, [app]),
         renewing(file(format!("{unit}@.service"), &MASTER)?, [app]),
         file(format!("{unit}.service"), &FRONT)?.into(),
@@ -299,7 +295,6 @@ struct Unit<'a> {
     version: &'static str,
     dir: String,
     stop: u64,
-    hardening: Vec<Value>,
 }
 
 impl<'a> Unit<'a> {
@@ -310,7 +305,6 @@ impl<'a> Unit<'a> {
             version: context.distro.php,
             dir: folder(context),
             stop: longest(context) + GRACE,
-            hardening: HARDENING.iter().map(trusted).collect(),
         }
     }
 }

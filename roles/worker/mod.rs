@@ -6,6 +6,7 @@ use marg_resources::{Check, Context, Resource, Role, RoleError, Shell, quote};
 use serde::Serialize;
 
 use crate::app::{self, environment};
+use crate::hardening;
 use crate::memory;
 use crate::render::{Template, template};
 
@@ -57,10 +58,9 @@ impl Role for Worker {
     }
 
     fn resources(&self, context: &Context) -> Result<Vec<Resource>, RoleError> {
-        let mut resources = vec![
-            Package::new("supervisor").into(),
-            Service::running("supervisor").into(),
-        ];
+        let mut resources = vec![Package::new("supervisor").into()];
+        resources.extend(hardening::Service::Supervisor.drop_in("supervisor"));
+        resources.push(Service::running("supervisor").into());
         let apps = &context.blueprint().apps;
         let asked: Vec<u64> = apps.iter().map(|app| u64::from(app.workers)).collect();
         let fit = memory::of(context.blueprint(), context.host, context.machine).workers;

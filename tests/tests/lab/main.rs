@@ -38,6 +38,7 @@ mod redis_apps;
 mod releases;
 mod repair;
 mod replication;
+mod rest;
 mod rolling;
 mod scale;
 mod secrets;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         values::cases(),
         firewall::cases(),
         repair::cases(),
+        rest::cases(),
         ssh::cases(),
         commands::cases(),
         locks::cases(),
