@@ -241,8 +241,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lock = folder.path().join("lock");
         let mut holder = hold(&lock);
-        let waiting = turn(&lock, "apt_turn echo done").spawn().unwrap();
-        let mut lines = std::io::BufReader::new(waiting.stdout.unwrap());
+        let mut waiting = turn(&lock, "apt_turn echo done").spawn().unwrap();
+        let mut lines = std::io::BufReader::new(waiting.stdout.take().unwrap());
         let mut said = String::new();
         std::io::BufRead::read_line(&mut lines, &mut said).unwrap();
         let (path, pid) = (lock.display(), holder.id());
@@ -255,6 +255,7 @@ mod tests {
         let mut rest = String::new();
         std::io::Read::read_to_string(&mut lines, &mut rest).unwrap();
         assert_eq!(rest, "done\n");
+        assert!(waiting.wait().unwrap().success());
     }
 
     #[test]
