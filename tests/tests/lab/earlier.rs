@@ -48,8 +48,14 @@ fn under_visitors(fleet: &Fleet, what: &str, act: impl FnOnce()) {
     let failed: Vec<_> = seen.iter().filter(|seen| seen.trouble.is_some()).collect();
     let slowest = seen.iter().map(|seen| seen.took).max();
     let kept = Kept::count(fleet, &confirmed);
-    eprintln!("    {what}: {} requests, slowest {slowest:?}; {kept}", seen.len());
-    assert!(failed.is_empty() && kept.is_there(), "{what}: {failed:?}; {kept}");
+    eprintln!(
+        "    {what}: {} requests, slowest {slowest:?}; {kept}",
+        seen.len()
+    );
+    assert!(
+        failed.is_empty() && kept.is_there(),
+        "{what}: {failed:?}; {kept}"
+    );
 }
 
 fn becomes(name: &str, phase: u8, more: &str) {

@@ -55,14 +55,12 @@ fn crowd(fleet: &Fleet) -> Crowd {
     }
 }
 
+/// What became of the requests to each application.
+type Reports = Vec<(&'static str, LoadReport)>;
+
 impl Crowd {
     /// Waits for every request that is under way.
-    fn leave(
-        self,
-    ) -> (
-        Vec<(&'static str, LoadReport)>,
-        Vec<(&'static str, LoadReport)>,
-    ) {
+    fn leave(self) -> (Reports, Reports) {
         let end = |loads: Vec<(&'static str, Load)>| {
             let ended = loads
                 .into_iter()
@@ -73,17 +71,18 @@ impl Crowd {
     }
 }
 
-/// None was cut off, and none waited for longer than a second.
+/// What a request may wait, far above what it does on a busy machine (the figure is printed), and far
+/// below what it waited when a reload let running requests end first.
+const STALL: Duration = Duration::from_secs(10);
+
+/// None was cut off, and none was made to wait until others had ended.
 #[track_caller]
 fn assert_undisturbed(what: &str, crowd: Crowd, least: u64) {
     let (short, long) = crowd.leave();
     for (app, report) in &short {
         eprintln!("    {what}, {app}: {report}");
         assert!(report.failed_count == 0, "{what}, {app}: {report}");
-        assert!(
-            report.max < Duration::from_secs(1),
-            "{what}, {app}: {report}"
-        );
+        assert!(report.max < STALL, "{what}, {app}: {report}");
     }
     for (app, report) in &long {
         eprintln!("    {what}, {app}, 25 s each: {report}");
@@ -92,7 +91,7 @@ fn assert_undisturbed(what: &str, crowd: Crowd, least: u64) {
             "{what}, {app}: {report}"
         );
         assert!(
-            report.max < Duration::from_secs(26),
+            report.max < Duration::from_secs(25) + STALL,
             "{what}, {app}: {report}"
         );
     }

@@ -209,7 +209,7 @@ fn is_stand_in(value: &str) -> bool {
     ];
     let lower = value.to_ascii_lowercase();
     let bracketed = [("<", ">"), ("${", "}"), ("{{", "}}")];
-    let one_letter = value.chars().all(|c| Some(c) == value.chars().next());
+    let one_letter = value.chars().all(|c| value.starts_with(c));
     WORDS.contains(&lower.as_str())
         || bracketed
             .iter()

@@ -66,11 +66,7 @@ const DATABASES: &[Taken] = &[
 pub(super) fn application(slug: &str) -> Option<&'static str> {
     let begins = |begin: &&str| slug.starts_with(*begin);
     let beginning = APPLICATION_BEGINNINGS.iter();
-    let by_beginning = || {
-        beginning
-            .clone()
-            .find(|(_, all)| all.iter().any(|one| begins(one)))
-    };
+    let by_beginning = || beginning.clone().find(|(_, all)| all.iter().any(begins));
     exactly(APPLICATIONS, slug).or_else(|| by_beginning().map(|(whose, _)| *whose))
 }
 
