@@ -28,6 +28,10 @@ pub const FLOW: &str = "flow.marg.test";
 /// See [`FLOW`].
 pub const LINKS: &str = "links.marg.test";
 
+/// Prints how marg logs in on a host of Redis, as redis-cli reads it.
+pub const REDIS_LOGIN: &str =
+    r#"sed -n 's/^user marg on ">\(.*\)" ~.*/AUTH marg "\1"/p' /etc/redis/password.conf"#;
+
 /// A value that breaks whatever quotes badly, on its way through TOML, shell, templates, `.env`
 /// and PHP.
 pub const MOTTO: &str = "it's \"quoted\" $HOME ${APP_NAME} `id` $(id) 100% %s \\back\\\\slash \

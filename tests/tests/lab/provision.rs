@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use marg_tests::fleet::{FLOW, Fleet, LINKS, changes_of};
+use marg_tests::fleet::{FLOW, Fleet, LINKS, REDIS_LOGIN, changes_of};
 use marg_tests::program::Marg;
 use marg_tests::wait::{until, until_true};
 use serde_json::Value;
@@ -240,12 +240,10 @@ fn unknown_name() {
 
 /// Sessions that Redis holds, by both applications.
 fn sessions(fleet: &Fleet) -> u64 {
-    let code = "echo count(Illuminate\\Support\\Facades\\Redis::keys('marg:*'));";
-    fleet
-        .php("http1", "flow.marg", code)
-        .trim()
-        .parse()
-        .unwrap()
+    let count = format!(
+        "{{ {REDIS_LOGIN}; echo 'KEYS marg_database_marg:*'; }} | redis-cli | grep -c '^marg_' || :"
+    );
+    fleet.on("redis1", &count).trim().parse().unwrap()
 }
 
 fn no_sessions() {

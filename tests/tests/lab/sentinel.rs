@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use marg_tests::fleet::{Fleet, lab_api};
+use marg_tests::fleet::{Fleet, REDIS_LOGIN, lab_api};
 use marg_tests::program::Marg;
 use marg_tests::project::Project;
 use marg_tests::wait::until;
@@ -26,10 +26,6 @@ cases! {
 
 const ENVIRONMENT: &str = "e2eredis";
 const HOSTS: [&str; 3] = ["redis1", "redis2", "redis3"];
-
-/// Prints how marg logs in on a host of Redis, as redis-cli reads it.
-const LOGIN: &str =
-    r#"sed -n 's/^user marg on ">\(.*\)" ~.*/AUTH marg "\1"/p' /etc/redis/password.conf"#;
 
 const INVENTORY: &str = r#"
 [environment]
@@ -164,7 +160,7 @@ fn assert_survived(said: &[Value; 2]) {
 
 /// `role:…` and what belongs to it; not that, while the host does not answer.
 fn replication(fleet: &Fleet, host: &str) -> String {
-    let ask = format!("{{ {LOGIN}; echo 'INFO replication'; }} | timeout 5 redis-cli");
+    let ask = format!("{{ {REDIS_LOGIN}; echo 'INFO replication'; }} | timeout 5 redis-cli");
     fleet.try_on(host, &ask).1
 }
 
@@ -299,7 +295,7 @@ fn abandoned() {
     let stays = format!("timeout 60 bash -c '{stays}' > /dev/null 2>&1 < /dev/null &");
     fleet.on("http1", &stays);
     let there = format!(
-        "{{ {LOGIN}; echo 'CLIENT LIST TYPE normal'; }} | redis-cli | grep ' age=[3-9] .*cmd=NULL'"
+        "{{ {REDIS_LOGIN}; echo 'CLIENT LIST TYPE normal'; }} | redis-cli | grep ' age=[3-9] .*cmd=NULL'"
     );
     until("somebody who stays", Duration::from_secs(20), || {
         (fleet.try_on(before, &there).0 == 0).then_some(())
@@ -309,8 +305,9 @@ fn abandoned() {
         run.wait_for("that the master closes", |event| {
             event["host"] == before && event["message"] == "takes no more writes"
         });
-        let closed =
-            format!("{{ {LOGIN}; echo 'CONFIG GET min-replicas-max-lag'; }} | redis-cli | tail -1");
+        let closed = format!(
+            "{{ {REDIS_LOGIN}; echo 'CONFIG GET min-replicas-max-lag'; }} | redis-cli | tail -1"
+        );
         until("a closed master", Duration::from_secs(20), || {
             (fleet.on(before, &closed).trim() == "0").then_some(())
         });

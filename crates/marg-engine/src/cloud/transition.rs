@@ -123,12 +123,17 @@ impl Situation {
 }
 
 /// A firewall that lets in both whom it lets in now and whom it will let in.
+/// Who may log in changes at once: whether the operator still can is seen before a host is touched.
 pub fn widened(spec: FirewallSpec, found: &[Firewall]) -> FirewallSpec {
     let Some(present) = found.iter().find(|firewall| firewall.name == spec.name) else {
         return spec;
     };
     let mut spec = spec;
-    for rule in &present.inbound_rules {
+    let others = present
+        .inbound_rules
+        .iter()
+        .filter(|rule| rule.ports != SSH);
+    for rule in others {
         widen(&mut spec.inbound, rule);
     }
     spec
@@ -152,6 +157,9 @@ fn widen(rules: &mut Vec<Rule>, more: &Rule) {
     }
 }
 
+/// Where operators log in.
+const SSH: &str = "22";
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -164,7 +172,8 @@ mod tests {
     fn firewalls_open_before_they_close() {
         let rule = |port: &str, tags: &[&str], addresses: &[&str]| json!({"protocol": "tcp", "ports": port, "sources": {"tags": tags, "addresses": addresses}});
         let present = json!({"id": "f", "name": "marg-shop-http", "status": "succeeded", "tags": [],
-            "inbound_rules": [rule("80", &[], &["0.0.0.0/0"]), rule("443", &[], &["0.0.0.0/0"])]});
+            "inbound_rules": [rule("80", &[], &["0.0.0.0/0"]), rule("443", &[], &["0.0.0.0/0"]),
+                rule("22", &[], &["0.0.0.0/0"])]});
         let present: Firewall = serde_json::from_value(present).unwrap();
         let wanted: Rule = serde_json::from_value(rule("80", &["lb"], &[])).unwrap();
         let spec = FirewallSpec {
