@@ -196,7 +196,7 @@ impl<'a> Planter<'a> {
             let (what, plant) = IN_THE_WAY[number % IN_THE_WAY.len()];
             let case = format!("{what} at {place}");
             self.plant(&format!(
-                "mv {path} {path}.kept && {}",
+                "mkdir -p {path} && mv {path} {path}.kept && {}",
                 plant.replace("PLACE", &path)
             ));
             let plan = self.fleet.plan();

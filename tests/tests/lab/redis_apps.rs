@@ -234,7 +234,8 @@ fn earlier() {
         "{}",
         run.stdout
     );
-    let login = "{ echo 'AUTH canaryofredis4711'; echo PING; } | redis-cli 2>/dev/null | tail -1";
+    let login =
+        "{ echo 'AUTH canaryofredis4711'; echo PING; } | redis-cli 2>/dev/null | grep . | tail -1";
     assert_eq!(fleet.on("redis1", login).trim(), "PONG");
     assert!(fleet.plan()["notes"].to_string().contains("without a name"));
     rename("nobody", "app-flow-marg");

@@ -19,7 +19,7 @@ const HOSTS: [&str; 2] = ["http1", "worker1"];
 fn not_its_own() {
     let fleet = Fleet::provisioned();
     for host in HOSTS {
-        let writable = "runuser -u flow-marg -- find /var/www/flow.marg -writable ! -type l \
+        let writable = "cd / && runuser -u flow-marg -- find /var/www/flow.marg -writable ! -type l \
             -not -path '*/shared/storage*' -not -path '/var/www/flow.marg/home*'";
         assert_eq!(fleet.on(host, writable), "", "{host}");
         let own = "runuser -u flow-marg -- sh -c 'cat /var/www/flow.marg/shared/.env \
