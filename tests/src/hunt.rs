@@ -233,7 +233,8 @@ needles=$(mktemp /run/marg-hunt.XXXXXX)
 cat > "$needles"
 # Files in memory are other file systems.
 places=$(for place in / /run /tmp /dev/shm /var/tmp; do stat -c '%d %n' "$place"; done | sort -u -k1,1 | cut -d' ' -f2)
-find $places -xdev \( -path /proc -o -path /sys -o -path "$needles" \) -prune -o \
+# Below a folder that others may not enter, nobody else reads anything.
+find $places -xdev \( -path /proc -o -path /sys -o -path "$needles" -o -type d ! -perm -o+x \) -prune -o \
     -type f -perm /o+r -size -20M -print0 | xargs -0 -r grep -lsF -f "$needles" | sed 's/^/readable by all: /'
 find /tmp /var/tmp /dev/shm /run ! -path "$needles" -type f -size -20M -print0 |
     xargs -0 -r grep -lsF -f "$needles" | sed 's/^/temporary: /'

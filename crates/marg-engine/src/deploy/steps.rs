@@ -29,7 +29,7 @@ fn step(name: impl Into<String>, body: String, minutes: u64) -> Step {
 
 /// A shell that runs the script on its standard input. The commands have an empty one: what reads
 /// its input must not swallow those after it.
-const FROM_INPUT: &str = "sh -ec 'script=$(cat); eval \"$script\" </dev/null'";
+const FROM_INPUT: &str = "sh -ec 'umask 027; script=$(cat); eval \"$script\" </dev/null'";
 
 /// Commands of the inventory, once, as the application's user in a release.
 pub fn hooks(app: &App, folder: &str, when: &str, commands: &[String]) -> Option<Step> {
@@ -52,7 +52,7 @@ pub fn down(app: &App) -> Step {
     let root = app.root();
     let current = format!("{root}/current");
     let unless = format!(
-        "[ -e {marker} ] || exec php artisan down --retry=60 --no-interaction --no-ansi",
+        "umask 077; [ -e {marker} ] || exec php artisan down --retry=60 --no-interaction --no-ansi",
         marker = quote(&format!("{root}/shared/storage/framework/down")),
     );
     let body = format!(

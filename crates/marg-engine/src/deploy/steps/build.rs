@@ -75,6 +75,7 @@ fn unpacking(app: &App, release: &Release) -> String {
 fn composing(app: &App, layers: &[&Env]) -> String {
     let script = format!(
         "{}export APP_KEY=base64:$(head -c 32 /dev/urandom | base64 -w0)\n\
+         [ ! -L storage ] || rm storage\n\
          mkdir -p bootstrap/cache storage/app/public storage/logs storage/framework/cache/data \
          storage/framework/sessions storage/framework/views\n\
          composer install --no-dev --no-interaction --no-progress --optimize-autoloader 2>&1\n\
