@@ -19,6 +19,7 @@ use crate::host::HostError;
 use crate::host::link::{Link, Place};
 use crate::host::talk::Lock;
 use crate::leaders::{Replicated, replicated};
+use crate::plan::invented;
 use marg_resources::{Answer, HostAnswer};
 
 pub use leaders::Led;
@@ -91,7 +92,8 @@ impl Engine {
     pub async fn status(&self, blueprint: &Blueprint) -> Result<FleetStatus, EngineError> {
         let situation = self.machines(blueprint).await?;
         let fleet = situation.fleet(blueprint);
-        let secrets = self.vault().secrets()?;
+        // Looking makes none: a version before this one may have needed fewer.
+        let secrets = invented(blueprint, self.roles(), self.vault().secrets()?);
         let desired = Desired {
             fleet: &fleet,
             roles: self.roles(),
